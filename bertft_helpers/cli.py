@@ -1,0 +1,122 @@
+"""The command ``bertft``. Exit codes: 0 all well, 1 the work failed, 2 bad usage."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperCommand
+
+# Everything else is imported inside the commands: help and completion must answer at once.
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Run, store and check the lessons of 'Fine-tuning BERT in PyTorch', and diagnose this machine.",
+)
+out_console, error_console = Console(), Console(stderr=True)
+
+Names = Annotated[list[str] | None, typer.Argument(metavar="[NN ...]", help="Lessons by number or name; all if none.")]
+Folder = Annotated[Path | None, typer.Option("--notebooks", help="Folder of the lessons.", file_okay=False)]
+CellTimeout = Annotated[int, typer.Option("--cell-timeout", min=1, help="Seconds that one cell may take.")]
+Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Lessons executed side by side.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Answer with JSON on standard output.")]
+
+
+def _reported(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn bad names into exit 2, an interrupt into exit 1, and a missing extra into advice."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except KeyboardInterrupt:
+            _stop("interrupted; no kernel is left behind", 1)
+        except ModuleNotFoundError as error:
+            _stop(f"{error}; the lessons' tools come with: pip install 'bertft-helpers[lab,offline]'", 1)
+        except ValueError as error:
+            _stop(str(error), 2)
+
+    return run
+
+
+def _stop(message: str, code: int) -> None:
+    error_console.print(message, style="red", markup=False, soft_wrap=True)
+    raise typer.Exit(code)
+
+
+class PairedParameters(TyperCommand):
+    """A command that takes ``-p NAME VALUE`` any number of times, as papermill does."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Join each pair to one value: the option parser has no lists of pairs."""
+        joined, rest = [], list(args)
+        while rest:
+            word = rest.pop(0)
+            if word == "-p" and len(rest) >= 2 and "=" not in rest[0]:
+                joined += ["-p", f"{rest.pop(0)}={rest.pop(0)}"]
+            else:
+                joined.append(word)
+        return super().parse_args(ctx, joined)
+
+
+@app.command(cls=PairedParameters)
+@_reported
+def run(
+    names: Names = None,
+    profile: Annotated[str, typer.Option("--profile", help="cpu (the lessons' own values), smoke, gpu, ...")] = "cpu",
+    parameter: Annotated[
+        list[str] | None, typer.Option("-p", metavar="NAME VALUE", help="Override a parameter.")
+    ] = None,
+    jobs: Jobs = 1,
+    out: Annotated[Path, typer.Option("--out", help="Folder for executed lessons.", file_okay=False)] = Path("build"),
+    cell_timeout: CellTimeout = 240,
+    notebooks: Folder = None,
+) -> None:
+    """Execute lessons into a folder; the lessons themselves stay as they are."""
+    from bertft_helpers.series import catalogue, report
+
+    folder = notebooks or catalogue.find_folder()
+    lessons = catalogue.select_lessons(folder, names or [])
+    extra = catalogue.parse_overrides(parameter or [])
+    plan = catalogue.plan_parameters(folder, lessons, profile, extra)
+    outcomes = _execute(lessons, plan, out, cell_timeout, jobs)
+    report.write_run(outcomes, out, profile)
+    report.print_table(outcomes, out_console)
+    out_console.print(f"see {out / 'index.html'}", markup=False, soft_wrap=True)
+    raise typer.Exit(0 if all(outcome.ok for outcome in outcomes) else 1)
+
+
+@app.command()
+@_reported
+def store(names: Names = None, jobs: Jobs = 1, cell_timeout: CellTimeout = 240, notebooks: Folder = None) -> None:
+    """Execute lessons at their own values and store the outputs in them; a lesson that fails is left as it was."""
+    import tempfile
+
+    from bertft_helpers.series import catalogue, report, storing
+    from bertft_helpers.series.notebook import read_notebook, write_notebook
+
+    lessons = catalogue.select_lessons(notebooks or catalogue.find_folder(), names or [])
+    with tempfile.TemporaryDirectory(prefix="bertft-store-") as scratch:
+        outcomes = _execute(lessons, {}, Path(scratch), cell_timeout, jobs)
+        for lesson, outcome in zip(lessons, outcomes, strict=True):
+            if outcome.ok:
+                executed = read_notebook(Path(scratch) / f"{lesson.name}.ipynb")
+                write_notebook(storing.with_outputs(read_notebook(lesson.path), executed), lesson.path)
+    report.print_table(outcomes, out_console)
+    raise typer.Exit(0 if all(outcome.ok for outcome in outcomes) else 1)
+
+
+def _execute(lessons: list, plan: dict, out: Path, cell_timeout: int, jobs: int) -> list:
+    from bertft_helpers.series import report, runner
+
+    with report.Progressing(out_console) as progress:
+        return runner.run_lessons(lessons, plan, out, progress, cell_timeout, jobs)
+
+
+if __name__ == "__main__":
+    app()

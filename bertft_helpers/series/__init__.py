@@ -1,0 +1,1 @@
+"""Running, storing, checking and diagnosing the lessons. Needs the ``lab`` extra; the core never imports it."""

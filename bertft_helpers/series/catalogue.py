@@ -1,0 +1,170 @@
+"""Which lessons and profiles exist, and which parameters a run gives to each lesson."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bertft_helpers.series.notebook import declared_parameters, read_notebook
+
+DEFAULT_PROFILE = "cpu"  # the lessons' own literals; it has no file
+_FILE_NAME = re.compile(r"(\d\d)_[a-z0-9]+(_[a-z0-9]+)*\.ipynb")
+_WORDS = {"true": True, "false": False, "none": None, "null": None}
+
+
+class UnknownName(ValueError):
+    """A lesson, profile or parameter that does not exist; the message lists what does."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One notebook of the series."""
+
+    path: Path
+
+    @property
+    def number(self) -> str:
+        """The two digits in front of the name."""
+        return self.path.stem[:2]
+
+    @property
+    def name(self) -> str:
+        """The file name without its ending."""
+        return self.path.stem
+
+
+def find_folder() -> Path:
+    """The folder of the lessons: ``notebooks`` below the current folder, else the one beside the installed source.
+
+    Raises ``UnknownName`` when neither exists.
+    """
+    places = [Path.cwd() / "notebooks", Path(__file__).resolve().parents[2] / "notebooks"]
+    for place in places:
+        if place.is_dir():
+            return place
+    raise UnknownName("no folder 'notebooks' here: change to the project's folder, or give --notebooks DIR")
+
+
+def find_lessons(folder: Path) -> list[Lesson]:
+    """All lessons of a folder in the order of their numbers.
+
+    Raises ``UnknownName`` when there is none.
+    """
+    lessons = [Lesson(path) for path in sorted(folder.glob("*.ipynb")) if _FILE_NAME.fullmatch(path.name)]
+    if not lessons:
+        raise UnknownName(f"no lesson NN_name.ipynb in {folder}")
+    return lessons
+
+
+def select_lessons(folder: Path, names: Sequence[str]) -> list[Lesson]:
+    """The lessons called by number (``19``, ``4``) or name; all of them when no name is given.
+
+    Raises ``UnknownName`` listing the lessons that exist. A name is compared, never opened as a path.
+    """
+    lessons = find_lessons(folder)
+    if not names:
+        return lessons
+    by_name = {key: lesson for lesson in lessons for key in (lesson.number, lesson.name, f"{lesson.name}.ipynb")}
+    wanted = [name.zfill(2) if name.isdecimal() else name for name in names]
+    unknown = [name for name in wanted if name not in by_name]
+    if unknown:
+        raise UnknownName(f"no lesson {_quoted(unknown)}; there are {', '.join(x.name for x in lessons)}")
+    return sorted({by_name[name] for name in wanted}, key=lambda lesson: lesson.name)
+
+
+def profile_names(folder: Path) -> list[str]:
+    """Profiles that can be asked for by name."""
+    return [DEFAULT_PROFILE, *sorted(path.stem for path in (folder / "profiles").glob("*.yaml"))]
+
+
+def load_profile(folder: Path, name: str) -> dict[str, dict[str, Any]]:
+    """A profile's overrides: ``all`` for every lesson that declares them, ``"19"`` for one lesson.
+
+    Raises ``UnknownName`` for a profile or key that does not exist.
+    """
+    if name not in profile_names(folder):
+        raise UnknownName(f"no profile {name!r}; there are {', '.join(profile_names(folder))}")
+    if name == DEFAULT_PROFILE:
+        return {}
+    profile = yaml.safe_load((folder / "profiles" / f"{name}.yaml").read_text(encoding="utf-8")) or {}
+    numbers = [lesson.number for lesson in find_lessons(folder)]
+    for key, overrides in profile.items():
+        if key != "all" and key not in numbers:
+            raise UnknownName(
+                f"profile {name}: {key!r} is neither 'all' nor a lesson ({', '.join(numbers)}, in quotes)"
+            )
+        if not isinstance(overrides, dict):
+            raise UnknownName(f"profile {name}: {key!r} must hold NAME: value pairs, got {overrides!r}")
+    return profile
+
+
+def plan_parameters(
+    folder: Path, lessons: Sequence[Lesson], profile: str = DEFAULT_PROFILE, extra: Mapping[str, Any] | None = None
+) -> dict[str, dict[str, Any]]:
+    """What each lesson is given: the profile's overrides, then the ones named on the command line.
+
+    Raises ``UnknownName`` for an override that no lesson declares, because it would silently do nothing, and
+    ``ValueError`` for a value of another kind than the lesson's own.
+    """
+    declared = {lesson.number: declared_parameters(read_notebook(lesson.path)) for lesson in find_lessons(folder)}
+    overrides = load_profile(folder, profile)
+    _refuse_undeclared(f"profile {profile}", overrides.get("all", {}), declared)
+    for number in overrides.keys() - {"all"}:
+        _refuse_undeclared(f"profile {profile}, lesson {number}", overrides[number], {number: declared[number]})
+    _refuse_undeclared("-p", extra or {}, {lesson.number: declared[lesson.number] for lesson in lessons})
+    return {
+        lesson.name: _given(declared[lesson.number], overrides.get("all"), overrides.get(lesson.number), extra)
+        for lesson in lessons
+    }
+
+
+def _refuse_undeclared(origin: str, names: Mapping[str, Any], declared: Mapping[str, Mapping[str, Any]]) -> None:
+    known = sorted({name for parameters in declared.values() for name in parameters})
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise UnknownName(f"{origin}: no lesson declares {_quoted(unknown)}; declared are {', '.join(known) or 'none'}")
+
+
+def _given(literals: Mapping[str, Any], *layers: Mapping[str, Any] | None) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for layer in layers:
+        given.update({n: _like(n, v, literals[n]) for n, v in (layer or {}).items() if n in literals})
+    return given
+
+
+def _like(name: str, value: Any, literal: Any) -> Any:
+    # YAML reads 1e-4 as text, and text where the lesson has a number fails much later and less clearly
+    value = parse_value(value) if isinstance(value, str) and not isinstance(literal, str) else value
+    if isinstance(literal, float) and type(value) is int:
+        return float(value)
+    if literal is not None and value is not None and type(value) is not type(literal):
+        raise ValueError(f"{name} is {literal!r} in the lesson, so it cannot become {value!r}: give the same kind")
+    return value
+
+
+def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
+    """Overrides written ``NAME=VALUE``. Raises ``ValueError`` for one without a value."""
+    wrong = [pair for pair in pairs if "=" not in pair]
+    if wrong:
+        raise ValueError(f"-p {wrong[0]}: give a name and a value, for example -p SEED 1")
+    return {name: parse_value(value) for name, _, value in (pair.partition("=") for pair in pairs)}
+
+
+def parse_value(text: str) -> Any:
+    """A value typed on a command line: a Python literal, ``true``/``false``/``none`` in any case, else the text."""
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return ", ".join(repr(name) for name in names)

@@ -1,0 +1,37 @@
+"""The kernel that lessons run in: this very interpreter, in a quiet environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+# Progress bars and warnings about them would be stored as outputs and differ from run to run.
+QUIET = {
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "PYTHONHASHSEED": "0",
+}
+
+
+@contextmanager
+def kernel_environment() -> Iterator[dict[str, str]]:
+    """Environment variables in which the kernel ``python3`` is the running interpreter.
+
+    A kernel of that name may be registered on the machine and point to another Python; a folder on ``JUPYTER_PATH``
+    comes before all of those.
+    """
+    with tempfile.TemporaryDirectory(prefix="bertft-kernel-") as home:
+        spec = Path(home) / "kernels" / "python3" / "kernel.json"
+        spec.parent.mkdir(parents=True)
+        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        spec.write_text(json.dumps({"argv": command, "display_name": "Python 3", "language": "python"}))
+        paths = [home, *filter(None, [os.environ.get("JUPYTER_PATH")])]
+        yield {**os.environ, **QUIET, "JUPYTER_PATH": os.pathsep.join(paths)}
