@@ -111,6 +111,36 @@ def store(names: Names = None, jobs: Jobs = 1, cell_timeout: CellTimeout = 240, 
     raise typer.Exit(0 if all(outcome.ok for outcome in outcomes) else 1)
 
 
+@app.command()
+@_reported
+def check(
+    names: Names = None,
+    execute: Annotated[bool, typer.Option("--execute", help="Also run the cells and compare their outputs.")] = False,
+    jobs: Jobs = 1,
+    cell_timeout: CellTimeout = 240,
+    as_json: AsJson = False,
+    notebooks: Folder = None,
+) -> None:
+    """Check stored lessons: their files, and with --execute their outputs against a fresh run."""
+    import json
+
+    from bertft_helpers.series import catalogue, comparison, gates
+
+    folder = notebooks or catalogue.find_folder()
+    lessons = catalogue.select_lessons(folder, names or [])
+    problems = [problem for lesson in lessons for problem in gates.check_lesson(lesson.path)]
+    if not names:
+        problems += gates.check_folder(folder)
+    equal = comparison.compare_outputs(lessons, cell_timeout, jobs, to_stderr=as_json) if execute else None
+    if as_json:
+        print(json.dumps({"problems": [problem.as_dict() for problem in problems], "outputs_equal": equal}))
+    else:
+        for problem in problems:
+            out_console.print(str(problem), markup=False, highlight=False, soft_wrap=True)
+        out_console.print(f"{len(lessons)} lessons, {len(problems)} problems in their files", highlight=False)
+    raise typer.Exit(1 if problems or equal is False else 0)
+
+
 def _execute(lessons: list, plan: dict, out: Path, cell_timeout: int, jobs: int) -> list:
     from bertft_helpers.series import report, runner
 

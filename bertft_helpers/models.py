@@ -1,0 +1,70 @@
+"""Classifiers on a pre-trained BERT: poolings, a head written out, transformers' own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+from transformers import BertForSequenceClassification, BertModel
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+from bertft_helpers.pretrained import find_checkpoint
+from bertft_helpers.runtime import set_seeds
+
+
+def pool_cls(hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    """The vector of [CLS]: ``[batch, length, width] -> [batch, width]``. Written out in lesson 14."""
+    return hidden[:, 0]
+
+
+def pool_mean(hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    """The mean over real tokens, padding left out: ``[batch, length, width] -> [batch, width]``.
+
+    Written out in lesson 14.
+    """
+    weights = attention_mask.unsqueeze(-1).to(hidden.dtype)  # [batch, length, 1]
+    return (hidden * weights).sum(dim=1) / weights.sum(dim=1)
+
+
+class PooledClassifier(nn.Module):
+    """An encoder, a pooling, dropout and one linear layer. Written out in lesson 14."""
+
+    def __init__(
+        self,
+        encoder: BertModel,
+        num_labels: int,
+        pooling: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = pool_mean,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.pooling = pooling
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(encoder.config.hidden_size, num_labels)
+        nn.init.normal_(self.classifier.weight, std=encoder.config.initializer_range)  # BERT's own spread
+        nn.init.zeros_(self.classifier.bias)
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> SequenceClassifierOutput:
+        """Logits ``[batch, labels]`` for ids and mask ``[batch, length]``."""
+        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        pooled = self.pooling(hidden, attention_mask)
+        return SequenceClassifierOutput(logits=self.classifier(self.dropout(pooled)))
+
+
+def build_classifier(checkpoint: str, label_names: Sequence[str], seed: int) -> BertForSequenceClassification:
+    """transformers' BERT classifier: pre-trained encoder, a new head drawn from ``seed``, label names in its config.
+
+    Raises ValueError for fewer than two labels or a repeated name (one label would silently train a regression).
+    Written out in lesson 14.
+    """
+    if len(label_names) < 2 or len(set(label_names)) != len(label_names):
+        raise ValueError(f"label_names is {list(label_names)}; at least two different names are needed")
+    set_seeds(seed)
+    return BertForSequenceClassification.from_pretrained(
+        find_checkpoint(checkpoint),
+        num_labels=len(label_names),
+        id2label=dict(enumerate(label_names)),
+        label2id={name: number for number, name in enumerate(label_names)},
+        use_safetensors=True,
+    )

@@ -1,0 +1,104 @@
+"""The machine that a run uses: device, precision, threads, seeds, quiet libraries."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+
+def device_works(name: str) -> bool:
+    """Whether a small operation succeeds on the device called ``name``.
+
+    A driver can report a device on which every kernel fails (an old GPU with a new build), so asking is not enough.
+    Written out in lesson 03.
+    """
+    try:
+        square = torch.ones(8, 8, device=name)
+        return bool((square @ square).sum().item() == 512.0)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        return False
+
+
+def pick_device(preferred: str | None = None) -> torch.device:
+    """The first device that works: ``preferred``, or CUDA, then Apple's MPS, then the CPU.
+
+    Raises RuntimeError when ``preferred`` is given and does not work. Written out in lesson 03.
+    """
+    if preferred is not None:
+        if not device_works(preferred):
+            raise RuntimeError(
+                f"the device {preferred!r} was asked for, but a trial operation on it failed; "
+                "use device=None to take the first one that works, or 'cpu'"
+            )
+        return torch.device(preferred)
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    for name, reported in available.items():
+        if reported and device_works(name):
+            return torch.device(name)
+    return torch.device("cpu")
+
+
+def pick_precision(device: torch.device) -> torch.dtype:
+    """The number format for mixed precision on ``device``: bfloat16 or float16 on CUDA, float32 elsewhere.
+
+    Emulated bfloat16 (as on a T4) is slower than float16, so it does not count. On CPUs and MPS float32 is the fast
+    or the safe choice. Written out in lesson 03.
+    """
+    if device.type != "cuda":
+        return torch.float32
+    native_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.bfloat16 if native_bfloat16 else torch.float16
+
+
+@contextlib.contextmanager
+def mixed_precision(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
+    """Run the forward pass in ``dtype``; with float32 this does nothing."""
+    if dtype == torch.float32:
+        yield
+    else:
+        with torch.autocast(device.type, dtype=dtype):
+            yield
+
+
+def set_seeds(seed: int) -> None:
+    """Seed Python, NumPy and torch (all devices): initial weights and dropout follow from ``seed`` alone.
+
+    Written out in lesson 03.
+    """
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - libraries below us still draw from the global state
+    torch.manual_seed(seed)
+
+
+def quiet_libraries() -> None:
+    """Switch off progress bars and advice on stderr of transformers, datasets and the Hub client.
+
+    Warnings of our own and errors stay. Call it before models are loaded.
+    """
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+    os.environ["HF_HUB_DISABLE_IMPLICIT_TOKEN"] = "1"
+    import datasets
+    from transformers.utils import logging as transformers_logging
+
+    datasets.disable_progress_bars()
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+
+
+def peak_memory_mb(device: torch.device | None = None) -> float:
+    """The largest amount of memory this process (or, with a CUDA ``device``, its GPU) has held, in megabytes."""
+    if device is not None and device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    try:
+        import resource
+    except ImportError:  # Windows has no such counter in the standard library
+        return float("nan")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6

@@ -1,0 +1,164 @@
+"""The training loop: a step, an epoch, a run, and its history."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import pandas as pd
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import DataLoader
+
+from bertft_helpers.batching import Batch, move_batch
+from bertft_helpers.config import TrainConfig
+from bertft_helpers.evaluation import evaluate
+from bertft_helpers.losses import LossFn, classification_loss
+from bertft_helpers.runtime import mixed_precision
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One optimizer step: summed loss, number of targets, gradient norm before clipping, first group's rate."""
+
+    loss_sum: float
+    targets: int
+    gradient_norm: float
+    learning_rate: float
+
+
+@dataclasses.dataclass
+class History:
+    """What a run recorded: every step, and one row per epoch."""
+
+    steps: list[Step] = dataclasses.field(default_factory=list)
+    epochs: list[dict[str, float]] = dataclasses.field(default_factory=list)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row per epoch: train loss, validation loss, validation accuracy."""
+        return pd.DataFrame(self.epochs).set_index("epoch")
+
+
+def fit(
+    model: nn.Module,
+    train_loader: DataLoader,
+    validation_loader: DataLoader,
+    optimizer: Optimizer,
+    schedule: LRScheduler,
+    config: TrainConfig,
+    loss_fn: LossFn = classification_loss,
+    on_epoch: Callable[[dict[str, float]], None] | None = None,
+) -> History:
+    """Train for ``config.epochs`` epochs and evaluate after each; the model is changed in place.
+
+    The caller builds model, loaders, optimizer and schedule. ``on_epoch`` receives each epoch's row, for printing.
+    Written out in lesson 19.
+    """
+    history = History()
+    scaler = make_scaler(model, config)
+    for epoch in range(config.epochs):
+        train_loader.batch_sampler.set_epoch(epoch)
+        steps = train_epoch(model, train_loader, optimizer, schedule, config, loss_fn, scaler)
+        measured = evaluate(model, validation_loader)
+        row = {
+            "epoch": epoch + 1,
+            "train_loss": sum(step.loss_sum for step in steps) / sum(step.targets for step in steps),
+            "validation_loss": measured.loss,
+            "validation_accuracy": measured.accuracy,
+        }
+        history.steps.extend(steps)
+        history.epochs.append(row)
+        if on_epoch is not None:
+            on_epoch(row)
+    return history
+
+
+def train_epoch(
+    model: nn.Module,
+    loader: DataLoader,
+    optimizer: Optimizer,
+    schedule: LRScheduler,
+    config: TrainConfig,
+    loss_fn: LossFn = classification_loss,
+    scaler: torch.amp.GradScaler | None = None,
+) -> list[Step]:
+    """One pass over the loader, ``config.accumulate`` batches to a step; the last group may be short.
+
+    Written out in lesson 19.
+    """
+    model.train()
+    steps = []
+    for group in groups_of(loader, config.accumulate):
+        steps.append(train_step(model, group, optimizer, schedule, config, loss_fn, scaler))
+    return steps
+
+
+def train_step(
+    model: nn.Module,
+    batches: Sequence[Batch],
+    optimizer: Optimizer,
+    schedule: LRScheduler,
+    config: TrainConfig,
+    loss_fn: LossFn = classification_loss,
+    scaler: torch.amp.GradScaler | None = None,
+) -> Step:
+    """One optimizer step on a group of batches, weighted as if they were one batch.
+
+    Each batch adds the gradient of its summed loss; the sum is divided by the group's number of targets once.
+    """
+    device = next(model.parameters()).device
+    optimizer.zero_grad()
+    loss_sum = targets = torch.zeros((), device=device)
+    for batch in batches:
+        with mixed_precision(device, getattr(torch, config.precision)):
+            batch_loss, batch_targets = loss_fn(model, move_batch(batch, device))
+        (batch_loss if scaler is None else scaler.scale(batch_loss)).backward()
+        loss_sum, targets = loss_sum + batch_loss.detach(), targets + batch_targets
+    if scaler is not None:
+        scaler.unscale_(optimizer)
+    gradient_norm = divide_and_clip(model.parameters(), targets, config.clip_norm)
+    learning_rate = optimizer.param_groups[0]["lr"]
+    if scaler is None:
+        optimizer.step()
+    else:
+        scaler.step(optimizer)  # skipped by the scaler when a gradient overflowed
+        scaler.update()
+    schedule.step()
+    return Step(loss_sum.item(), int(targets.item()), gradient_norm.item(), learning_rate)
+
+
+@torch.no_grad()
+def divide_and_clip(parameters: Iterable[nn.Parameter], targets: torch.Tensor, clip_norm: float | None) -> torch.Tensor:
+    """Divide all gradients by ``targets`` and scale them to a global norm of at most ``clip_norm``; both in one pass.
+
+    Returns the norm after the division and before the clipping.
+    """
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    norm = nn.utils.get_total_norm(gradients) / targets
+    factor = 1.0 if clip_norm is None else (clip_norm / (norm + 1e-6)).clamp(max=1.0)
+    torch._foreach_mul_(gradients, factor / targets)
+    return norm
+
+
+def make_scaler(model: nn.Module, config: TrainConfig) -> torch.amp.GradScaler | None:
+    """A gradient scaler when ``config.precision`` is float16 (whose small gradients would vanish), else None."""
+    if config.precision != "float16":
+        return None
+    return torch.amp.GradScaler(next(model.parameters()).device.type)
+
+
+def groups_of(loader: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
+    """Consecutive batches in lists of ``size``; the last list holds what is left."""
+    batches = iter(loader)
+    while group := list(itertools.islice(batches, size)):
+        yield group
+
+
+def steps_per_run(train_loader: DataLoader, config: TrainConfig) -> int:
+    """How many optimizer steps ``fit`` will make."""
+    return config.epochs * math.ceil(len(train_loader) / config.accumulate)
