@@ -41,8 +41,8 @@ def truncate(ids: list[int], max_length: int, policy: str = "head") -> list[int]
 def pad_batch(examples: Sequence[dict], pad_id: int = 0) -> Batch:
     """Examples of several lengths as one rectangular batch.
 
-    Returns ``input_ids`` and ``attention_mask`` ``[batch, longest]``, and ``[batch]`` vectors of whatever single numbers
-    the examples hold (``labels``, ``rows``). Written out in lesson 11.
+    Returns ``input_ids`` and ``attention_mask`` ``[batch, longest]``, and ``[batch]`` vectors of the single numbers
+    that the examples hold (``labels``, ``rows``). Written out in lesson 11.
     """
     longest = max(len(example["input_ids"]) for example in examples)
     input_ids = torch.full((len(examples), longest), pad_id, dtype=torch.long)
@@ -89,9 +89,9 @@ def encode_dataset(
 class BucketBatchSampler(Sampler[list[int]]):
     """Batches of texts of similar length, in an order that depends on (seed, epoch) and nothing else.
 
-    All rows are shuffled, cut into windows of ``window`` batches, sorted by length inside each window, cut into batches,
-    and the batches are shuffled. Every row comes once an epoch; the last batch may be short. With ``seed=None`` rows are
-    sorted by length without shuffling, which suits evaluation. Written out in lesson 13.
+    All rows are shuffled and cut into windows of ``window`` batches; each window is sorted by length and cut into
+    batches; the batches are shuffled. Every row comes once an epoch; one batch may be short. With ``seed=None`` rows
+    are sorted by length without shuffling, which suits evaluation. Written out in lesson 13.
     """
 
     def __init__(self, lengths: Sequence[int], batch_size: int, seed: int | None, window: int = 50) -> None:

@@ -24,9 +24,9 @@ def check(
 ) -> None:
     """Print one line when ``value`` bears out the claim; raise AssertionError with the value when it does not.
 
-    Give ``low`` and/or ``high`` (inclusive), or ``equals``; a bare ``value`` must be True. The line shows the bounds and
-    never the value, so it reads the same on every machine. ``skip=True`` prints that the claim was not examined: for
-    claims about learned quality in a run too small to learn.
+    Give ``low`` and/or ``high`` (inclusive), or ``equals``; a bare ``value`` must be True. The line shows the bounds
+    and never the value, so it reads the same on every machine. ``skip=True`` prints that the claim was not examined:
+    for claims about learned quality in a run too small to learn.
     """
     if skip:
         print(f"– {claim}: not examined in this small run")

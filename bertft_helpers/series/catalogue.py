@@ -14,7 +14,7 @@ import yaml
 from bertft_helpers.series.notebook import declared_parameters, read_notebook
 
 DEFAULT_PROFILE = "cpu"  # the lessons' own literals; it has no file
-_FILE_NAME = re.compile(r"(\d\d)_[a-z0-9]+(_[a-z0-9]+)*\.ipynb")
+FILE_NAME = re.compile(r"(\d\d)_[a-z0-9]+(_[a-z0-9]+)*\.ipynb")
 _WORDS = {"true": True, "false": False, "none": None, "null": None}
 
 
@@ -56,7 +56,7 @@ def find_lessons(folder: Path) -> list[Lesson]:
 
     Raises ``UnknownName`` when there is none.
     """
-    lessons = [Lesson(path) for path in sorted(folder.glob("*.ipynb")) if _FILE_NAME.fullmatch(path.name)]
+    lessons = [Lesson(path) for path in sorted(folder.glob("*.ipynb")) if FILE_NAME.fullmatch(path.name)]
     if not lessons:
         raise UnknownName(f"no lesson NN_name.ipynb in {folder}")
     return lessons

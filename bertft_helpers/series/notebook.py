@@ -55,6 +55,11 @@ def source_digest(notebook: NotebookNode) -> str:
     return hashlib.sha256(json.dumps(sources, ensure_ascii=False).encode()).hexdigest()
 
 
+def cell_digests(notebook: NotebookNode) -> dict[str, str]:
+    """The first 16 digits of each code cell's sha256, by cell id: enough to name the cell that changed."""
+    return {c.id: hashlib.sha256(c.source.encode()).hexdigest()[:16] for _, c in numbered_code_cells(notebook)}
+
+
 def parse_cell(source: str) -> ast.Module:
     """Parse a code cell; lines of IPython magic (``%``, ``!``) count as ``pass``. Raises ``SyntaxError``."""
     if source.lstrip().startswith("%%"):

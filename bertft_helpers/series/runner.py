@@ -126,7 +126,7 @@ def run_lessons(
     """
     out.mkdir(parents=True, exist_ok=True)
     waiting, running, done = list(lessons), {}, {}
-    with kernel_environment() as env, _term_as_interrupt(), ExitStack() as stack:
+    with kernel_environment() as env, term_as_interrupt(), ExitStack() as stack:
         stack.callback(lambda: [worker.close() for worker in running.values()])
         while waiting or running:
             while waiting and len(running) < jobs:
@@ -163,7 +163,9 @@ def end_process_tree(process: subprocess.Popen) -> None:
 
 
 @contextmanager
-def _term_as_interrupt() -> Iterator[None]:
+def term_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM end the work as Ctrl-C does: in order, with its kernels."""
+
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 

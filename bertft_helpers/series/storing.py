@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nbformat import NotebookNode
 
-from bertft_helpers.series.notebook import source_digest
+from bertft_helpers.series.notebook import cell_digests, source_digest
 
 # Written out, because a kernel reports its own version here and every Python update would change every lesson.
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -27,7 +27,7 @@ def with_outputs(lesson: NotebookNode, executed: NotebookNode) -> NotebookNode:
             cell.outputs = [_clean(output) for output in merge_streams(results[cell.id].outputs)]
     _strip(lesson.metadata)
     lesson.metadata.update(kernelspec=dict(KERNEL), language_info=dict(LANGUAGE))
-    lesson.metadata["bertft"] = {"source_sha256": source_digest(lesson)}
+    lesson.metadata["bertft"] = {"source_sha256": source_digest(lesson), "cell_sha256": cell_digests(lesson)}
     return lesson
 
 

@@ -56,11 +56,15 @@ def execute(request: dict[str, Any], progress: Path) -> dict[str, Any]:
         return {"status": "timeout", "error": f"the cell took longer than {request['cell_timeout']} s", **reached}
     except DeadKernelError:
         return {"status": "dead kernel", "error": "the kernel died (out of memory, or the cell ended it)", **reached}
+    except Exception as error:  # a broken kernel start, an unwritable folder: the runner reports it and goes on
+        return {"status": "failed", "error": f"{type(error).__name__}: {error}", **reached}
     return {"status": "ok"}
 
 
 def _end_with_the_runner() -> None:
-    sys.stdin.buffer.read()
+    # not sys.stdin: its lock, held by a waiting thread, would break a normal exit
+    while os.read(0, 1024):
+        pass
     os._exit(3)
 
 
