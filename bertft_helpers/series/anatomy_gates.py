@@ -1,0 +1,123 @@
+"""Gates for the anatomy that all lessons share, so that a reader finds the same things in the same places."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from nbformat import NotebookNode
+
+from bertft_helpers.series.notebook import declared_parameters, numbered_code_cells, parse_cell, tags
+
+Finding = tuple[int | None, str]
+
+HEADINGS = ("Check", "What goes wrong", "Choices", "Exercises", "Takeaways")
+LONGEST_CELL = 40  # lines
+FEWEST_CHECKS = 3
+SOLUTION_BEGIN, SOLUTION_END = "### BEGIN SOLUTION", "### END SOLUTION"
+
+
+def wrong_title(name: str, notebook: NotebookNode) -> Iterator[Finding]:
+    """The first cell is text and asks the lesson's question."""
+    number = name[:2]
+    expected = "# 00 · " if number == "00" else f"# Q{int(number)} · "
+    first = notebook.cells[0] if notebook.cells else None
+    if first is None or first.cell_type != "markdown" or not first.source.startswith(expected):
+        yield 1, f"must be text that begins with {expected!r}"
+
+
+def wrong_opening(notebook: NotebookNode) -> Iterator[Finding]:
+    """The set-up cell comes first, the parameters directly after the imports, each exactly once."""
+    cells = numbered_code_cells(notebook)
+    for tag, latest in (("setup", 1), ("parameters", 3)):
+        places = [(place, number) for place, (number, cell) in enumerate(cells, start=1) if tag in tags(cell)]
+        if len(places) != 1:
+            yield None, f"{len(places)} cells are tagged {tag}; there must be exactly one"
+        elif places[0][0] > latest:
+            yield places[0][1], f"is tagged {tag} and must be among the first {latest} code cells"
+
+
+def missing_heading(notebook: NotebookNode) -> Iterator[Finding]:
+    """The fixed sections are there, in their order."""
+    titles = [title for cell in notebook.cells if cell.cell_type == "markdown" for title in _titles(cell.source)]
+    places = {name: next((n for n, t in enumerate(titles) if t.startswith(name)), None) for name in HEADINGS}
+    for name in (name for name, place in places.items() if place is None):
+        yield None, f"has no heading that begins with {name!r}"
+    found = [place for place in places.values() if place is not None]
+    if found != sorted(found):
+        yield None, f"the sections must come in the order {', '.join(HEADINGS)}"
+
+
+def _titles(source: str) -> list[str]:
+    return re.findall(r"^#+ +(.*)$", source, flags=re.MULTILINE)
+
+
+def too_few_checks(notebook: NotebookNode) -> Iterator[Finding]:
+    """The headline claims are asserted; the answers to exercises do not count."""
+    calls = 0
+    for _, cell in numbered_code_cells(notebook):
+        if "solution" not in tags(cell):
+            calls += sum(_is_check(node) for node in ast.walk(parse_cell(cell.source)))
+    if calls < FEWEST_CHECKS:
+        yield None, f"calls check() {calls} times; every headline claim needs one, at least {FEWEST_CHECKS}"
+
+
+def _is_check(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "check"
+
+
+def wrong_solutions(notebook: NotebookNode) -> Iterator[Finding]:
+    """Two or three exercises, each answer between the markers that make a student's copy."""
+    answers = [(number, cell) for number, cell in numbered_code_cells(notebook) if "solution" in tags(cell)]
+    if not 2 <= len(answers) <= 3:
+        yield None, f"has {len(answers)} cells tagged solution; a lesson has two or three exercises"
+    for number, cell in answers:
+        begins, ends = cell.source.count(SOLUTION_BEGIN), cell.source.count(SOLUTION_END)
+        ordered = cell.source.find(SOLUTION_BEGIN) < cell.source.find(SOLUTION_END)
+        if not (begins == ends == 1 and ordered):
+            yield number, f"is tagged solution and needs one {SOLUTION_BEGIN!r} and after it one {SOLUTION_END!r}"
+
+
+def long_cell(notebook: NotebookNode) -> Iterator[Finding]:
+    """Code comes in pieces that fit on a screen."""
+    for number, cell in numbered_code_cells(notebook):
+        if (lines := len(cell.source.splitlines())) > LONGEST_CELL:
+            yield number, f"has {lines} lines; at most {LONGEST_CELL} are allowed: split it"
+
+
+def star_import(notebook: NotebookNode) -> Iterator[Finding]:
+    """A reader can see where every name comes from."""
+    for number, cell in numbered_code_cells(notebook):
+        for node in ast.walk(parse_cell(cell.source)):
+            if isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
+                yield number, f"imports * from {node.module}: name what is used"
+
+
+def unread_parameter(notebook: NotebookNode) -> Iterator[Finding]:
+    """Every declared parameter is a literal that some other cell reads, and SMOKE is among them."""
+    declared = declared_parameters(notebook)
+    read: set[str] = set()
+    for _, cell in numbered_code_cells(notebook):
+        if "parameters" not in tags(cell):
+            read |= _names_read(parse_cell(cell.source))
+    place = next((number for number, cell in numbered_code_cells(notebook) if "parameters" in tags(cell)), None)
+    for name in declared.keys() - read:
+        yield place, f"declares the parameter {name}, which no cell reads"
+    if "SMOKE" not in declared:
+        yield place, "declares no SMOKE = False, by which a quick run skips what it cannot show"
+
+
+def _names_read(tree: ast.AST) -> set[str]:
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+
+
+GATES = (
+    wrong_opening,
+    missing_heading,
+    too_few_checks,
+    wrong_solutions,
+    long_cell,
+    star_import,
+    unread_parameter,
+)
