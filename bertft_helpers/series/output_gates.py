@@ -16,7 +16,7 @@ Finding = tuple[int | None, str]
 IGNORED = "nbval-ignore-output"
 SMALLEST_COMPARED_SHARE = 0.9
 LARGEST_TOLERANCE = 0.1
-_SHOWING = {"print", "check", "display", "show", "show_figure"}
+_SHOWING = {"print", "check", "display", "show", "show_table", "exercise", "expect_error"}
 _REASON = re.compile(r"# not compared: \S+")
 _PRIVATE = {
     "an absolute path": re.compile(

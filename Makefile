@@ -1,0 +1,38 @@
+# Each target sets up .venv on its first call; later calls spend no time on that. On Windows: see the README.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+NN ?=
+
+.PHONY: run test quick lab lessons bench
+
+run: $(READY)  ## execute all lessons into build/
+	$(BIN)/bertft run
+
+test: $(READY)  ## everything that CI runs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/bertft check --execute --jobs 2
+	OMP_NUM_THREADS=1 $(BIN)/bertft run --profile smoke --jobs 2 --out build/smoke
+
+quick: $(READY)  ## the tests that take seconds
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m "not slow"
+
+lab: $(READY)  ## open JupyterLab on the lessons
+	$(BIN)/jupyter lab --notebook-dir notebooks
+
+lessons: $(READY)  ## execute lessons and store their outputs: make lessons NN="04 19"
+	$(BIN)/bertft store $(NN)
+
+bench: $(READY)  ## print ratios against peers
+	$(foreach script,$(sort $(wildcard benchmarks/*.py)),$(BIN)/python $(script) &&) true
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "$(PYTHON) is $$($(PYTHON) --version 2>&1), but Python 3.11 or newer is needed;"; \
+	  echo "name one like this: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
