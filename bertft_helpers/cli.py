@@ -49,6 +49,32 @@ def _stop(message: str, code: int) -> None:
     raise typer.Exit(code)
 
 
+@app.command()
+@_reported
+def doctor(as_json: AsJson = False) -> None:
+    """Examine this machine: exit 1 when a lesson would fail here, with a remedy for each finding."""
+    import json
+    from dataclasses import asdict
+
+    from bertft_helpers.series.doctor import examine
+
+    findings = examine(Path.cwd())
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=1))
+    else:
+        for finding in findings:
+            _print_finding(finding.subject, finding.status, finding.found, finding.remedy)
+    raise typer.Exit(1 if any(finding.status == "fail" for finding in findings) else 0)
+
+
+def _print_finding(subject: str, status: str, found: str, remedy: str) -> None:
+    style = {"ok": "green", "note": "yellow", "fail": "bold red"}[status]
+    out_console.print(f"{status:<5}", style=style, end="")
+    out_console.print(f"{subject:<20} {found}", markup=False, highlight=False, soft_wrap=True)
+    if remedy:
+        out_console.print(f"{'':26}-> {remedy}", markup=False, highlight=False, soft_wrap=True)
+
+
 class PairedParameters(TyperCommand):
     """A command that takes ``-p NAME VALUE`` any number of times, as papermill does."""
 
