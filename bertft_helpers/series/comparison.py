@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -19,7 +20,8 @@ def compare_outputs(lessons: Sequence[Lesson], cell_timeout: int, jobs: int = 1,
     """
     command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-q", "--no-header"]
     command += [f"--nbval-cell-timeout={cell_timeout}", "-p", "bertft_helpers.series.nbval_tolerance"]
-    command += ["-p", "no:cacheprovider", "--rootdir", str(lessons[0].path.parent), "-c", "/dev/null"]
+    command += ["-p", "no:cacheprovider", "--rootdir", str(lessons[0].path.parent), "-c", os.devnull]
+    command += [f"--color={'yes' if sys.stdout.isatty() else 'no'}"]
     if jobs > 1:  # cells of one lesson share a kernel, so a lesson stays with one worker
         command += ["-n", str(jobs), "--dist", "loadscope"]
     with kernel_environment() as env, term_as_interrupt():

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
+
+import pytest
+from nbval.plugin import IPyNbCell, IPyNbFile
 
 TAG = "nbval-atol="
 OUTPUT_TIMEOUT = 60  # seconds between two messages of a kernel; nbval allows five, too few on a busy machine
@@ -19,25 +22,45 @@ _DECIMAL = re.compile(r"(?<![\w.])[+-]?(?:\d+\.\d*(?:e[+-]?\d+)?|\d+e[+-]?\d+)(?
 _SLACK = 1e-9  # 0.83 - 0.80 is 0.029999… or 0.030000… in binary
 
 
-def pytest_collection_modifyitems(items: list[Any]) -> None:
-    """Give every notebook cell patience, the count of figures and, where tagged, its tolerance."""
-    for item in items:
-        if hasattr(item, "cell") and hasattr(item, "compare_outputs"):
-            item.output_timeout = OUTPUT_TIMEOUT
-            item.compare_outputs = partial(_compare, item, item.compare_outputs, tolerance_of(item.cell))
+class LessonCell(IPyNbCell):
+    """A code cell whose outputs are compared within its tolerance."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.output_timeout = OUTPUT_TIMEOUT
+
+    def compare_outputs(self, test: list, ref: list, skip_compare: Any = None) -> bool:
+        """Whether the new outputs are the stored ones; otherwise ``comparison_traceback`` says what differs."""
+        if (now := count_figures(test)) != (stored := count_figures(ref)):
+            self.comparison_traceback = [f"figures stored: {dict(stored)}, figures shown now: {dict(now)}"]
+            return False
+        tolerance = tolerance_of(self.cell)
+        snapped = snap_outputs(test, ref, tolerance) if tolerance else test
+        return super().compare_outputs(snapped, ref, skip_compare)
+
+
+class LessonFile(IPyNbFile):
+    """A notebook whose cells are called by their position among all cells, as in every other message about them."""
+
+    def collect(self) -> Iterator[LessonCell]:
+        """The code cells."""
+        for item in super().collect():
+            position = next(n for n, cell in enumerate(self.nb.cells, start=1) if cell is item.cell)
+            name = f"cell {position}"
+            yield LessonCell.from_parent(self, name=name, cell_num=position, cell=item.cell, options=item.options)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file(file_path: Path, parent: Any) -> Iterator[None]:
+    """Let nbval decide which files are notebooks, and collect those as lessons."""
+    found = yield
+    return [LessonFile.from_parent(parent, path=file_path) if isinstance(node, IPyNbFile) else node for node in found]
 
 
 def tolerance_of(cell: Any) -> float:
     """The tolerance in a cell's tags; 0.0 when it has none."""
     found = [tag for tag in cell.metadata.get("tags", []) if tag.startswith(TAG)]
     return float(found[0].removeprefix(TAG)) if found else 0.0
-
-
-def _compare(item: Any, delegate: Callable[..., bool], tolerance: float, test: list, ref: list, *args: Any) -> bool:
-    if (now := count_figures(test)) != (stored := count_figures(ref)):
-        item.comparison_traceback = [f"figures stored: {dict(stored)}, figures shown now: {dict(now)}"]
-        return False
-    return delegate(snap_outputs(test, ref, tolerance) if tolerance else test, ref, *args)
 
 
 def count_figures(outputs: Iterable[Any]) -> Counter[str]:

@@ -44,6 +44,7 @@ def execute(request: dict[str, Any], progress: Path) -> dict[str, Any]:
             request["output"],
             parameters=request["parameters"],
             kernel_name="python3",
+            language="python",  # a lesson that was never executed does not say so itself
             progress_bar=False,
             cwd=str(Path(request["source"]).parent),
             execution_timeout=request["cell_timeout"],

@@ -1,0 +1,117 @@
+"""pyproject.toml, requirements.lock, environment.yml, the Makefile and the README agree with each other."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from itertools import chain
+from pathlib import Path
+
+import yaml
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+
+
+def locked() -> dict[str, Requirement]:
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    requirements = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    return {canonical(requirement.name): requirement for requirement in requirements}
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def declared() -> list[Requirement]:
+    return [Requirement(text) for text in [*PROJECT["dependencies"], *chain(*EXTRAS.values())]]
+
+
+def pinned_version(requirement: Requirement) -> str:
+    (specifier,) = requirement.specifier
+    assert specifier.operator == "==", f"{requirement} is not pinned"
+    return specifier.version
+
+
+def test_every_declared_package_is_locked_at_a_version_that_its_bound_allows() -> None:
+    lock = locked()
+    missing = [str(r) for r in declared() if canonical(r.name) not in lock]
+    assert missing == []
+    unfit = [str(r) for r in declared() if not r.specifier.contains(pinned_version(lock[canonical(r.name)]))]
+    assert unfit == []
+
+
+def test_the_project_declares_lower_bounds_only() -> None:
+    operators = {str(r): [s.operator for s in r.specifier] for r in declared()}
+    assert {text: found for text, found in operators.items() if found != [">="]} == {}
+
+
+def test_the_lock_is_exact_sorted_and_free_of_local_builds_and_paths() -> None:
+    lines = [line for line in (ROOT / "requirements.lock").read_text().splitlines() if not line.startswith("#")]
+    assert lines == sorted(lines, key=str.lower)
+    assert [line for line in lines if "+" in line or "@" in line or "/" in line or "==" not in line] == []
+    assert pinned_version(locked()["torch"]) == "2.13.0"
+
+
+def test_conda_installs_this_package_with_all_its_extras() -> None:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    python, pip, nested = environment["dependencies"]
+    assert pip == "pip"
+    assert f">={python.removeprefix('python=')}" == PROJECT["requires-python"]
+    (editable,) = nested["pip"]
+    assert set(re.fullmatch(r"-e \.\[(.*)\]", editable)[1].split(",")) == set(EXTRAS)
+
+
+def make_targets() -> set[str]:
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    return set(phony.split())
+
+
+def test_every_make_command_that_the_readme_names_exists() -> None:
+    assert commands_without_target((ROOT / "README.md").read_text(), make_targets()) == set()
+
+
+def test_a_make_command_that_does_not_exist_is_noticed() -> None:
+    assert commands_without_target("`make run`, `make tea`", {"run"}) == {"tea"}
+
+
+def commands_without_target(readme: str, targets: set[str]) -> set[str]:
+    return set(re.findall(r"(?:`|^\s*|\$ )make ([a-z]+)", readme, flags=re.MULTILINE)) - targets
+
+
+def test_ci_and_the_workflow_call_targets_that_exist() -> None:
+    for path in (".ci/run", ".github/workflows/test.yml"):
+        called = set(re.findall(r"^(?:exec| *- run:) make ([a-z]+)", (ROOT / path).read_text(), flags=re.MULTILINE))
+        assert "test" in called
+        assert called <= make_targets(), path
+
+
+def test_a_target_that_is_set_up_does_not_set_up_again(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text())
+    for name in ("requirements.lock", "pyproject.toml", ".venv/.ready"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert "pip" not in dry_run("run", tmp_path)
+    (tmp_path / "requirements.lock").write_text("newer")
+    (tmp_path / ".venv/.ready").unlink()
+    assert "pip install" in dry_run("run", tmp_path)
+
+
+def dry_run(target: str, folder: Path) -> str:
+    return subprocess.run(["make", "-n", target], cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+def test_make_with_an_old_python_says_which_one_is_needed(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text())
+    for name in ("requirements.lock", "pyproject.toml"):
+        (tmp_path / name).touch()
+    old = tmp_path / "oldpython"
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.9.2" && exit 0\nexit 1\n')
+    old.chmod(0o755)
+    done = subprocess.run(["make", "run", f"PYTHON={old}"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "is Python 3.9.2, but Python 3.11 or newer is needed" in done.stdout
+    assert not (tmp_path / ".venv").exists()
