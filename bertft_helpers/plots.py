@@ -25,7 +25,6 @@ STYLE = {
     "axes.axisbelow": True,
     "font.size": 11,
     "axes.titlesize": 12,
-    "legend.frameon": False,
     "figure.dpi": 100,
 }
 
@@ -52,7 +51,7 @@ def lines(
         marker = MARKERS[number % len(MARKERS)] if len(np.atleast_1d(across)) <= 40 else None
         axes.plot(across, up, marker=marker, markersize=5, label=name)
     if len(series) > 1:
-        axes.legend()
+        axes.legend(frameon=False)
     label(axes, title, x, y)
     return axes.figure
 
@@ -84,7 +83,7 @@ def histogram(
             values, bins=bins, histtype="stepfilled", alpha=0.45, label=name, color=COLOURS[number % len(COLOURS)]
         )
     if len(groups) > 1:
-        axes.legend()
+        axes.legend(frameon=False)
     label(axes, title, x, y)
     return axes.figure
 
@@ -98,7 +97,7 @@ def scatter(
         style = {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
         axes.scatter(across, up, s=14, alpha=0.7, label=name, linewidths=0, **style)
     if len(groups) > 1:
-        axes.legend(markerscale=1.6)
+        axes.legend(markerscale=1.6, frameon=False)
     label(axes, title, x, y)
     return axes.figure
 
@@ -154,5 +153,6 @@ def learning_curves(history: Mapping[str, Sequence[float]], title: str) -> Figur
     lines({"": (epochs, history["validation_accuracy"])}, "", "epoch", "validation accuracy", axes=right)
     for axes in (left, right):
         axes.set_xticks(list(epochs))
+    right.set_ylim(0, 1)  # the whole scale: a narrow one would make noise look like progress
     figure.suptitle(title, fontsize=12)
     return figure
