@@ -44,6 +44,43 @@ class History:
         return pd.DataFrame(self.epochs).set_index("epoch")
 
 
+@dataclasses.dataclass
+class EarlyStopping:
+    """Ends a run when ``monitor`` has not improved by more than ``min_change`` for ``patience`` epochs.
+
+    ``monitor`` is a column of the epoch's row; a name that ends in ``loss`` improves downwards, any other upwards.
+    Keeps a copy of the best epoch's weights.
+    """
+
+    patience: int
+    monitor: str = "validation_loss"
+    min_change: float = 0.0
+    best_value: float | None = None
+    best_epoch: int = 0
+    waited: int = 0
+    best_weights: dict[str, torch.Tensor] | None = dataclasses.field(default=None, repr=False)
+
+    def update(self, row: dict[str, float], model: nn.Module) -> bool:
+        """Take in an epoch's row; True when the run should end."""
+        if self._improves(row[self.monitor]):
+            self.best_value, self.best_epoch, self.waited = row[self.monitor], int(row["epoch"]), 0
+            self.best_weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+        else:
+            self.waited += 1
+        return self.waited >= self.patience
+
+    def restore(self, model: nn.Module) -> None:
+        """Give the model the best epoch's weights."""
+        if self.best_weights is not None:
+            model.load_state_dict(self.best_weights)
+
+    def _improves(self, value: float) -> bool:
+        if self.best_value is None:
+            return not math.isnan(value)
+        gain = self.best_value - value if self.monitor.endswith("loss") else value - self.best_value
+        return gain > self.min_change
+
+
 def fit(
     model: nn.Module,
     train_loader: DataLoader,
@@ -53,10 +90,12 @@ def fit(
     config: TrainConfig,
     loss_fn: LossFn = classification_loss,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
+    stopping: EarlyStopping | None = None,
 ) -> History:
     """Train for ``config.epochs`` epochs and evaluate after each; the model is changed in place.
 
     The caller builds model, loaders, optimizer and schedule. ``on_epoch`` receives each epoch's row, for printing.
+    With ``stopping`` the run may end earlier, and the model ends with the best epoch's weights.
     Written out in lesson 19.
     """
     history = History()
@@ -64,18 +103,27 @@ def fit(
     for epoch in range(config.epochs):
         train_loader.batch_sampler.set_epoch(epoch)
         steps = train_epoch(model, train_loader, optimizer, schedule, config, loss_fn, scaler)
-        measured = evaluate(model, validation_loader)
-        row = {
-            "epoch": epoch + 1,
-            "train_loss": sum(step.loss_sum for step in steps) / sum(step.targets for step in steps),
-            "validation_loss": measured.loss,
-            "validation_accuracy": measured.accuracy,
-        }
+        row = close_epoch(model, validation_loader, epoch + 1, steps)
         history.steps.extend(steps)
         history.epochs.append(row)
         if on_epoch is not None:
             on_epoch(row)
+        if stopping is not None and stopping.update(row, model):
+            break
+    if stopping is not None:
+        stopping.restore(model)
     return history
+
+
+def close_epoch(model: nn.Module, validation_loader: DataLoader, epoch: int, steps: Sequence[Step]) -> dict[str, float]:
+    """An epoch's row: its number from 1, the training loss per target over its steps, validation loss and accuracy."""
+    measured = evaluate(model, validation_loader)
+    return {
+        "epoch": epoch,
+        "train_loss": sum(step.loss_sum for step in steps) / sum(step.targets for step in steps),
+        "validation_loss": measured.loss,
+        "validation_accuracy": measured.accuracy,
+    }
 
 
 def train_epoch(

@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "bertft_helpers"
 LEVELS = {
     **dict.fromkeys(["runtime", "config", "metrics"], 0),
-    **dict.fromkeys(["pretrained", "data", "batching", "losses", "models", "vocabulary"], 1),
+    **dict.fromkeys(["pretrained", "data", "batching", "losses", "models", "vocabulary", "states"], 1),
     **dict.fromkeys(["features", "optim", "evaluation"], 2),
     **dict.fromkeys(["training", "resume", "inference"], 3),
     **dict.fromkeys(["experiments", "plots", "lessons"], 4),
