@@ -11,7 +11,7 @@ from bertft_helpers.batching import EncodedTexts, make_loader, move_batch
 from bertft_helpers.models import pool_mean
 
 
-@torch.inference_mode()
+@torch.no_grad()  # not inference_mode, whose tensors cannot train a head
 def encode_once(
     encoder: BertModel,
     examples: EncodedTexts,
