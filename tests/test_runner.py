@@ -78,6 +78,14 @@ def test_peak_memory_is_that_of_the_kernel_and_its_children(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps the highest value")
+def test_a_short_peak_of_memory_counts_too(tmp_path: Path) -> None:
+    cells = [code("x = b'1' * (300 * 2**20)\ndel x"), code("import time\ntime.sleep(1)")]
+    path = write_lesson(tmp_path / "01_peak.ipynb", cells)
+    assert 300 < run_one(path, tmp_path / "out").peak_mb < 500
+
+
+@pytest.mark.slow
 def test_lessons_run_side_by_side(tmp_path: Path) -> None:
     # each waits for the other's file: one after the other, the first would run into its limit
     wait = "import os, time\nopen('{}', 'w').close()\nwhile not os.path.exists('{}'):\n    time.sleep(0.05)"
@@ -108,10 +116,11 @@ def test_the_kernel_environment_silences_progress_bars_and_keeps_the_users_paths
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_leaves_no_kernel_behind(tmp_path: Path, sent: signal.Signals) -> None:
+@pytest.mark.parametrize("words", [["run", "--out", "out"], ["check", "--execute"]])
+def test_interrupted_work_leaves_no_kernel_behind(tmp_path: Path, sent: signal.Signals, words: list[str]) -> None:
     endless = "import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(300)"
     write_lesson(tmp_path / "notebooks" / "01_sleep.ipynb", [code(endless)])
-    command = [sys.executable, "-m", "bertft_helpers.cli", "run", "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "bertft_helpers.cli", *words]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     kernel = wait_for_pid(tmp_path / "notebooks" / "pid")
     family = psutil.Process(process.pid).children(recursive=True)

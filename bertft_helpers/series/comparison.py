@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from bertft_helpers.series.catalogue import Lesson
 from bertft_helpers.series.kernels import kernel_environment
-from bertft_helpers.series.runner import end_process_tree, term_as_interrupt
+from bertft_helpers.series.processes import end_process_tree, term_as_interrupt
 
 
 def compare_outputs(lessons: Sequence[Lesson], cell_timeout: int, jobs: int = 1, to_stderr: bool = False) -> bool:

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import psutil
-
 from bertft_helpers.series.catalogue import Lesson
 from bertft_helpers.series.kernels import kernel_environment
+from bertft_helpers.series.processes import descendants, end_process_tree, memory_of, term_as_interrupt
 
 CELL_TIMEOUT = 240  # seconds; the longest experiment may take four minutes in all
 _GRACE = 45  # seconds a worker may take to start a kernel, or to report that a cell is over its limit
-_POLL = 0.1  # seconds between two looks at a worker
+_POLL = 0.2  # seconds between two looks at a worker
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ class Worker:
 
     def look(self) -> str | None:
         """Sample the memory; return the cell reached, as ``7/30``, when it is a new one."""
-        self.peak = max(self.peak, sum(_resident(child) for child in _descendants(self._process.pid)))
+        self.peak = max(self.peak, memory_of(descendants(self._process.pid)))
         path = self._request.with_name("cell.txt")
         cell = path.read_text() if path.exists() else ""
         if not cell or cell == self._cell:
@@ -148,52 +146,3 @@ def _look_at(running: dict[str, Worker], observer: Observer) -> Iterator[Outcome
         if outcome := worker.outcome():
             del running[name]
             yield outcome
-
-
-def end_process_tree(process: subprocess.Popen) -> None:
-    """End a process and everything it started: first asked, after three seconds forced."""
-    family = [*_descendants(process.pid), *_existing(process.pid)] if process.poll() is None else []
-    for member in family:
-        _quietly(member.terminate)
-    for member in psutil.wait_procs(family, timeout=3)[1]:
-        _quietly(member.kill)
-    process.wait()
-    if process.stdin:
-        process.stdin.close()
-
-
-@contextmanager
-def term_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM end the work as Ctrl-C does: in order, with its kernels."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-
-
-def _existing(pid: int) -> list[psutil.Process]:
-    return [psutil.Process(pid)] if psutil.pid_exists(pid) else []
-
-
-def _descendants(pid: int) -> list[psutil.Process]:
-    try:
-        return psutil.Process(pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
-
-
-def _resident(process: psutil.Process) -> int:
-    try:
-        return process.memory_info().rss
-    except psutil.Error:
-        return 0
-
-
-def _quietly(action: Any) -> None:
-    with suppress(psutil.NoSuchProcess):
-        action()
