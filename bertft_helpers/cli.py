@@ -167,6 +167,35 @@ def check(
     raise typer.Exit(1 if problems or equal is False else 0)
 
 
+@app.command()
+@_reported
+def study(
+    name: Annotated[str, typer.Argument(help="freezing, learning_rates, batch_sizes, small_data, ...")],
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that run side by side.")] = 1,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the results.", file_okay=False)] = None,
+) -> None:
+    """Run what is missing of a many-seed study; stop it whenever you like and call it again."""
+    from concurrent.futures import ProcessPoolExecutor
+    from contextlib import ExitStack
+
+    from rich.progress import Progress
+
+    from bertft_helpers.experiments import run_study
+    from bertft_helpers.series import catalogue
+    from bertft_helpers.studies import find_study
+
+    chosen = find_study(name)
+    path = (out or catalogue.find_folder() / "results") / f"{name}.csv"
+    with ExitStack() as stack:
+        executor = stack.enter_context(ProcessPoolExecutor(workers)) if workers > 1 else None
+        progress = stack.enter_context(Progress(console=error_console, disable=not error_console.is_terminal))
+        task = progress.add_task(name, total=len(chosen.cells) * len(chosen.seeds))
+        rows = run_study(chosen, path, executor, lambda done, _: progress.update(task, completed=done))
+    broken = int(rows["error"].notna().sum())
+    out_console.print(f"{path.name}: {len(rows)} runs, {broken} of them raised an error", highlight=False)
+    raise typer.Exit(1 if broken else 0)
+
+
 def _execute(lessons: list, plan: dict, out: Path, cell_timeout: int, jobs: int) -> list:
     from bertft_helpers.series import report, runner
 

@@ -2,31 +2,57 @@
 
 from __future__ import annotations
 
+import re
+
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 
 def parameter_groups(
-    model: nn.Module, learning_rate: float, weight_decay: float = 0.01, head_learning_rate: float | None = None
+    model: nn.Module,
+    learning_rate: float,
+    weight_decay: float = 0.01,
+    head_learning_rate: float | None = None,
+    layer_decay: float = 1.0,
 ) -> list[dict]:
     """AdamW groups of the trainable parameters: encoder and head, each with and without weight decay.
 
     Biases and LayerNorm weights (everything with fewer than two dimensions) get no decay, as in BERT. The head is what
-    lies outside the encoder (``bert.`` or ``encoder.``); its rate is ``head_learning_rate``, or the encoder's.
+    lies outside the encoder (``bert.`` or ``encoder.``); its rate is ``head_learning_rate``, or the encoder's. With
+    ``layer_decay`` below 1 each layer has that share of the rate of the layer above it, the embeddings lowest (Sun et
+    al. 2019), and groups are per layer. Written out in lesson 18.
     """
-    rates = {"encoder": learning_rate, "head": head_learning_rate or learning_rate}
-    decays = {"decay": weight_decay, "no decay": 0.0}
-    members: dict[tuple[str, str], list[nn.Parameter]] = {(part, kind): [] for part in rates for kind in decays}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            part = "encoder" if name.startswith(("bert.", "encoder.")) else "head"
-            members[part, "decay" if parameter.ndim >= 2 else "no decay"].append(parameter)
-    return [
-        {"name": f"{part}, {kind}", "params": parameters, "lr": rates[part], "weight_decay": decays[kind]}
-        for (part, kind), parameters in members.items()
-        if parameters
-    ]
+    parameters = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    top = max((_layer_of(name) or 0 for name, _ in parameters), default=0)
+    members: dict[tuple[str, bool], dict] = {}
+    for name, parameter in parameters:
+        part, rate = _part_and_rate(name, top, learning_rate, head_learning_rate or learning_rate, layer_decay)
+        decayed = parameter.ndim >= 2
+        kind, decay = ("decay", weight_decay) if decayed else ("no decay", 0.0)
+        new = {"name": f"{part}, {kind}", "params": [], "lr": rate, "weight_decay": decay}
+        members.setdefault((part, decayed), new)["params"].append(parameter)
+    return list(members.values())
+
+
+def _part_and_rate(
+    name: str, top: int, learning_rate: float, head_learning_rate: float, layer_decay: float
+) -> tuple[str, float]:
+    if not name.startswith(("bert.", "encoder.")):
+        return "head", head_learning_rate
+    if layer_decay == 1.0:
+        return "encoder", learning_rate
+    layer = _layer_of(name)
+    if layer is not None:
+        return f"layer {layer}", learning_rate * layer_decay ** (top - layer)
+    if "embeddings" in name:
+        return "embeddings", learning_rate * layer_decay ** (top + 1)
+    return "pooler", learning_rate
+
+
+def _layer_of(name: str) -> int | None:
+    found = re.search(r"\blayer\.(\d+)\.", name)
+    return int(found[1]) if found else None
 
 
 def linear_warmup(optimizer: Optimizer, total_steps: int, warmup_share: float = 0.1) -> LambdaLR:

@@ -15,7 +15,7 @@ LEVELS = {
     **dict.fromkeys(["pretrained", "data", "batching", "losses", "models", "vocabulary", "states"], 1),
     **dict.fromkeys(["features", "optim", "evaluation"], 2),
     **dict.fromkeys(["training", "resume", "inference"], 3),
-    **dict.fromkeys(["experiments", "plots", "lessons"], 4),
+    **dict.fromkeys(["experiments", "summaries", "recipes", "studies", "plots", "lessons"], 4),
     "series": 5,
     "cli": 6,
 }
