@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import damage
@@ -10,6 +11,28 @@ import pytest
 from conftest import code, complete_lesson, text, write_lesson
 
 from bertft_helpers.series.gates import check_folder, check_lesson
+
+HARMS = [
+    (damage.strip_output, "has no output but prints"),
+    (damage.strip_output_and_count, "was not executed"),
+    (damage.swap_cells, "cells moved or run again"),
+    (damage.edit_source, "not the code that gave the stored outputs"),
+    (damage.remove_alt_text, "has no alt text"),
+    (damage.ignore_figure, "figures are always compared"),
+    (damage.ignore_without_reason, "not compared: <reason>"),
+    (damage.print_text("careful\n", "stderr"), "written to stderr: careful"),
+    (damage.add_error_output, "the output is an error: ValueError: planted"),
+    (damage.add_widget_view, "is a widget"),
+    (damage.add_run_metadata, "metadata holds 'execution'"),
+    (damage.print_text("saved to /home/ada/model"), "an absolute path: /home/ada/model"),
+    (damage.print_text(r"saved to C:\Users\ada"), r"an absolute path: C:\Users\ada"),
+    (damage.print_text("lib/python3.11/site-packages/x"), "an absolute path"),
+    (damage.print_text("see https://example.org/x"), "an address: https://example.org/x"),
+    (damage.print_text("by ada@example.org"), "an e-mail address: ada@example.org"),
+    (damage.print_text("hf_" + "aB3" * 11), "something like a token"),
+    (damage.print_text("<Model object at 0x7f3a2c1b9d60>"), "a memory address: 0x7f3a2c1b9d60"),
+]
+REAL_LESSON = next((Path(__file__).parents[1] / "notebooks").glob("04_*.ipynb"))
 
 
 def problems(path: Path) -> list[str]:
@@ -20,34 +43,21 @@ def test_a_complete_lesson_with_stored_outputs_has_no_problem(stored_lesson: Pat
     assert problems(stored_lesson) == []
 
 
-@pytest.mark.parametrize(
-    ("harm", "says"),
-    [
-        (damage.strip_output, "has no output but prints"),
-        (damage.strip_output_and_count, "was not executed"),
-        (damage.swap_cells, "cells moved or run again"),
-        (damage.edit_source, "not the code that gave the stored outputs"),
-        (damage.remove_alt_text, "has no alt text"),
-        (damage.ignore_figure, "figures are always compared"),
-        (damage.ignore_without_reason, "not compared: <reason>"),
-        (damage.print_text("careful\n", "stderr"), "written to stderr: careful"),
-        (damage.add_error_output, "the output is an error: ValueError: planted"),
-        (damage.add_widget_view, "is a widget"),
-        (damage.add_run_metadata, "metadata holds 'execution'"),
-        (damage.print_text("saved to /home/ada/model"), "an absolute path: /home/ada/model"),
-        (damage.print_text(r"saved to C:\Users\ada"), r"an absolute path: C:\Users\ada"),
-        (damage.print_text("lib/python3.11/site-packages/x"), "an absolute path"),
-        (damage.print_text("see https://example.org/x"), "an address: https://example.org/x"),
-        (damage.print_text("by ada@example.org"), "an e-mail address: ada@example.org"),
-        (damage.print_text("hf_" + "aB3" * 11), "something like a token"),
-        (damage.print_text("<Model object at 0x7f3a2c1b9d60>"), "a memory address: 0x7f3a2c1b9d60"),
-    ],
-)
+@pytest.mark.parametrize(("harm", "says"), HARMS)
 def test_a_damaged_cell_is_named(stored_lesson: Path, harm: damage.Damage, says: str) -> None:
     position = damage.apply(harm, stored_lesson)
     found = [problem for problem in problems(stored_lesson) if says in problem]
     assert found, problems(stored_lesson)
     assert found[0].startswith(f"05_count_words.ipynb cell {position}: ")
+
+
+@pytest.mark.parametrize(("harm", "says"), HARMS)
+def test_the_same_damage_to_a_real_lesson_is_found(tmp_path: Path, harm: damage.Damage, says: str) -> None:
+    path = Path(shutil.copy(REAL_LESSON, tmp_path))
+    position = damage.apply(harm, path)
+    found = [problem for problem in problems(path) if says in problem]
+    assert found, problems(path)
+    assert found[0].startswith(f"{path.name} cell {position}: ")
 
 
 def test_widget_state_of_the_notebook_is_a_problem(stored_lesson: Path) -> None:

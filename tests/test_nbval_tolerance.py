@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import damage
@@ -96,3 +97,16 @@ def test_a_cell_over_its_limit_fails_the_comparison(tmp_path: Path, capfd: pytes
     equal, said = compared(path, capfd, cell_timeout=2)
     assert not equal
     assert "Timeout of 2 seconds exceeded" in said
+
+
+@pytest.mark.slow
+def test_one_changed_digit_in_a_real_lesson_fails_its_comparison(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    lesson = next((Path(__file__).parents[1] / "notebooks").glob("04_*.ipynb"))
+    path = Path(shutil.copy(lesson, tmp_path))
+    position = damage.apply(damage.change_digit, path)
+    equal, said = compared(path, capfd, cell_timeout=240)
+    assert not equal
+    assert f"{path.name}::cell {position}" in said
+    assert "1 failed" in said
