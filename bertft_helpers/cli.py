@@ -167,6 +167,21 @@ def check(
     raise typer.Exit(1 if problems or equal is False else 0)
 
 
+@app.command("map")
+@_reported
+def write_map(
+    run_file: Annotated[Path, typer.Option("--run", help="run.json of a complete run.")] = Path("build/run.json"),
+    notebooks: Folder = None,
+) -> None:
+    """Write notebooks/README.md: question, lesson, graduates, and the minutes and memory of the last run."""
+    from bertft_helpers.series import catalogue, overview
+
+    folder = notebooks or catalogue.find_folder()
+    text = overview.map_text(folder, overview.costs_of_run(run_file))
+    (folder / "README.md").write_text(text, encoding="utf-8")
+    out_console.print(f"wrote {folder.name}/README.md", highlight=False)
+
+
 @app.command()
 @_reported
 def study(
