@@ -178,7 +178,5 @@ def test_a_profile_that_overrides_what_does_not_exist_is_refused(folder: Path, p
 
 def test_the_profiles_of_the_series_fit_its_lessons() -> None:
     notebooks = Path(__file__).parents[1] / "notebooks"
-    if not list(notebooks.glob("*.ipynb")):
-        pytest.skip("no lesson yet")
     for profile in ("smoke", "gpu"):
         plan_parameters(notebooks, find_lessons(notebooks), profile)
