@@ -39,6 +39,7 @@ from bertft_helpers.training import (
     make_scaler,
     train_step,
 )
+from bertft_helpers.validation import check_run
 
 Note = Callable[[str], None]
 VERSIONED = ("torch", "transformers")  # packages whose change can change the numbers
@@ -142,6 +143,7 @@ def fit_resumable(
     epoch's. Raises ValueError when the folder holds another run (naming the difference), RuntimeError when another
     process writes to it or no state in it can be read.
     """
+    check_run(model, train_loader, validation_loader)
     run = Run(
         model,
         optimizer,

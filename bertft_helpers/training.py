@@ -19,6 +19,7 @@ from bertft_helpers.config import TrainConfig
 from bertft_helpers.evaluation import evaluate
 from bertft_helpers.losses import LossFn, classification_loss
 from bertft_helpers.runtime import mixed_precision
+from bertft_helpers.validation import check_run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,8 +97,9 @@ def fit(
 
     The caller builds model, loaders, optimizer and schedule. ``on_epoch`` receives each epoch's row, for printing.
     With ``stopping`` the run may end earlier, and the model ends with the best epoch's weights.
-    Written out in lesson 19.
+    Raises ValueError before the first step when examples and model do not fit. Written out in lesson 19.
     """
+    check_run(model, train_loader, validation_loader)
     history = History()
     scaler = make_scaler(model, config)
     for epoch in range(config.epochs):
