@@ -14,8 +14,9 @@ class TrainConfig:
     """What a training run was asked to do; validated when made, saved beside the model.
 
     ``learning_rate`` is the peak rate; ``warmup_share`` the share of all steps spent climbing to it; ``clip_norm`` the
-    largest global gradient norm (None: no clipping); ``accumulate`` how many batches make one step. Raises ValueError
-    naming the field, its value and what is allowed.
+    largest global gradient norm (None: no clipping); ``accumulate`` how many batches make one step; ``halve_batches``
+    goes on with halves when a batch does not fit into memory. Raises ValueError naming the field, its value and what
+    is allowed.
     """
 
     seed: int = 0
@@ -28,6 +29,7 @@ class TrainConfig:
     clip_norm: float | None = 1.0
     accumulate: int = 1
     precision: str = "float32"
+    halve_batches: bool = False
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "accumulate"):

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from bertft_helpers.batching import Batch, move_batch
 from bertft_helpers.config import TrainConfig
 from bertft_helpers.evaluation import evaluate
+from bertft_helpers.failures import is_out_of_memory, refuse_divergence, smaller_batches
 from bertft_helpers.losses import LossFn, classification_loss
 from bertft_helpers.runtime import mixed_precision
 from bertft_helpers.validation import check_run
@@ -160,26 +161,46 @@ def train_step(
     """One optimizer step on a group of batches, weighted as if they were one batch.
 
     Each batch adds the gradient of its summed loss; the sum is divided by the group's number of targets once.
+    Raises DivergedError before a step whose loss or gradient is not finite, and OutOfMemory when a batch does not fit.
     """
-    device = next(model.parameters()).device
     optimizer.zero_grad()
+    try:
+        loss_sum, targets = _add_gradients(model, batches, config, loss_fn, scaler)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        pieces = smaller_batches(error, batches, config)
+        return train_step(model, pieces, optimizer, schedule, config, loss_fn, scaler)
+    if scaler is not None:
+        scaler.unscale_(optimizer)
+    gradient_norm = divide_and_clip(model.parameters(), targets, config.clip_norm).item()
+    learning_rate = optimizer.param_groups[0]["lr"]
+    if scaler is None:
+        refuse_divergence(batches, schedule.last_epoch + 1, loss_sum.item(), gradient_norm, learning_rate)
+        optimizer.step()
+    else:
+        scaler.step(optimizer)  # skipped by the scaler when a gradient overflowed
+        scaler.update()
+    schedule.step()
+    return Step(loss_sum.item(), int(targets.item()), gradient_norm, learning_rate)
+
+
+def _add_gradients(
+    model: nn.Module,
+    batches: Sequence[Batch],
+    config: TrainConfig,
+    loss_fn: LossFn,
+    scaler: torch.amp.GradScaler | None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Add each batch's gradient of its summed loss; returns the summed loss and the number of targets."""
+    device = next(model.parameters()).device
     loss_sum = targets = torch.zeros((), device=device)
     for batch in batches:
         with mixed_precision(device, getattr(torch, config.precision)):
             batch_loss, batch_targets = loss_fn(model, move_batch(batch, device))
         (batch_loss if scaler is None else scaler.scale(batch_loss)).backward()
         loss_sum, targets = loss_sum + batch_loss.detach(), targets + batch_targets
-    if scaler is not None:
-        scaler.unscale_(optimizer)
-    gradient_norm = divide_and_clip(model.parameters(), targets, config.clip_norm)
-    learning_rate = optimizer.param_groups[0]["lr"]
-    if scaler is None:
-        optimizer.step()
-    else:
-        scaler.step(optimizer)  # skipped by the scaler when a gradient overflowed
-        scaler.update()
-    schedule.step()
-    return Step(loss_sum.item(), int(targets.item()), gradient_norm.item(), learning_rate)
+    return loss_sum, targets.clamp(min=1)  # a group in which every label is ignored moves nothing
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "bertft_helpers"
 LEVELS = {
     **dict.fromkeys(["runtime", "config", "metrics", "tables"], 0),
     **dict.fromkeys(["pretrained", "data", "batching", "losses", "models", "vocabulary", "states", "validation"], 1),
-    **dict.fromkeys(["features", "optim", "evaluation"], 2),
+    **dict.fromkeys(["features", "optim", "evaluation", "failures"], 2),
     **dict.fromkeys(["training", "resume", "inference"], 3),
     **dict.fromkeys(["experiments", "summaries", "recipes", "studies", "plots", "lessons"], 4),
     "series": 5,
