@@ -21,8 +21,12 @@ def parameter_groups(
     Biases and LayerNorm weights (everything with fewer than two dimensions) get no decay, as in BERT. The head is what
     lies outside the encoder (``bert.`` or ``encoder.``); its rate is ``head_learning_rate``, or the encoder's. With
     ``layer_decay`` below 1 each layer has that share of the rate of the layer above it, the embeddings lowest (Sun et
-    al. 2019), and groups are per layer. Written out in lesson 18.
+    al. 2019), and groups are per layer. Raises ValueError for a ``layer_decay`` outside (0, 1]. Written out in lesson 18.
     """
+    if not 0 < layer_decay <= 1:
+        raise ValueError(
+            f"layer_decay is {layer_decay}; it must be above 0 and at most 1, which gives all layers one rate"
+        )
     parameters = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
     top = max((_layer_of(name) or 0 for name, _ in parameters), default=0)
     members: dict[tuple[str, bool], dict] = {}
@@ -59,6 +63,7 @@ def linear_warmup(optimizer: Optimizer, total_steps: int, warmup_share: float = 
     """A schedule that climbs from 0 to each group's rate in ``warmup_share`` of the steps and falls back to 0.
 
     The same factors as transformers' ``get_linear_schedule_with_warmup``. Raises ValueError for no steps.
+    Written out in lesson 18.
     """
     if total_steps < 1 or not 0 <= warmup_share < 1:
         raise ValueError(f"total_steps={total_steps} must be at least 1 and warmup_share={warmup_share} in [0, 1)")
