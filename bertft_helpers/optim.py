@@ -21,7 +21,9 @@ def parameter_groups(
     Biases and LayerNorm weights (everything with fewer than two dimensions) get no decay, as in BERT. The head is what
     lies outside the encoder (``bert.`` or ``encoder.``); its rate is ``head_learning_rate``, or the encoder's. With
     ``layer_decay`` below 1 each layer has that share of the rate of the layer above it, the embeddings lowest (Sun et
-    al. 2019), and groups are per layer. Raises ValueError for a ``layer_decay`` outside (0, 1]. Written out in lesson 18.
+    al. 2019), and groups are per layer. Raises ValueError for a ``layer_decay`` outside (0, 1].
+
+    Written out in lesson 18.
     """
     if not 0 < layer_decay <= 1:
         raise ValueError(
