@@ -1,0 +1,112 @@
+"""Evaluation: weighted by examples, in their order, without traces in the model; intervals that keep their word."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from bertft_helpers.batching import EncodedTexts, make_loader
+from bertft_helpers.evaluation import Predictions, bootstrap_interval, evaluate, evaluation_mode, predict
+
+
+class FirstToken(nn.Module):
+    """Logits are a table's row for the first token, with dropout before it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(10, 3)
+        self.dropout = nn.Dropout(0.5)
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> SimpleNamespace:
+        return SimpleNamespace(logits=self.dropout(self.table(input_ids[:, 0])))
+
+
+@pytest.fixture
+def model() -> FirstToken:
+    torch.manual_seed(0)
+    return FirstToken()
+
+
+def texts(labels: list[int]) -> EncodedTexts:
+    """Texts of falling length, so that a loader sorted by length turns their order round."""
+    return EncodedTexts([[row + 1] * (len(labels) - row) for row in range(len(labels))], labels)
+
+
+def expected(model: FirstToken, labels: list[int]) -> tuple[float, float]:
+    kept = [row for row, label in enumerate(labels) if label != -100]
+    logits = model.table.weight[torch.tensor(kept) + 1]
+    truth = torch.tensor([labels[row] for row in kept])
+    hits = (logits.argmax(dim=1) == truth).float().mean().item()
+    return nn.functional.cross_entropy(logits, truth).item(), hits
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 5])
+def test_a_short_last_batch_weighs_by_its_size(model: FirstToken, batch_size: int) -> None:
+    labels = [0, 1, 2, 1, 0]
+    measured = evaluate(model, make_loader(texts(labels), batch_size))
+    assert (measured.loss, measured.accuracy) == pytest.approx(expected(model, labels), abs=1e-6)
+    assert measured.targets == 5
+
+
+def test_ignored_labels_count_nowhere(model: FirstToken) -> None:
+    labels = [0, -100, 2, -100, 0]
+    measured = evaluate(model, make_loader(texts(labels), 2))
+    assert (measured.loss, measured.accuracy) == pytest.approx(expected(model, labels), abs=1e-6)
+    assert measured.targets == 3
+
+
+def test_nothing_to_evaluate_is_an_error_rather_than_nan(model: FirstToken) -> None:
+    with pytest.raises(ValueError, match="every label is ignored"):
+        evaluate(model, make_loader(texts([-100, -100]), 2))
+
+
+def test_predictions_come_in_the_order_of_the_texts(model: FirstToken) -> None:
+    labels = [0, 1, 2, 1, 0]
+    predictions = predict(model, make_loader(texts(labels), 2))
+    assert predictions.labels.tolist() == labels
+    np.testing.assert_array_equal(predictions.logits, model.table.weight[1:6].detach().numpy())
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_mode_comes_back_even_after_an_error(model: FirstToken, training: bool) -> None:
+    model.train(training)
+    with pytest.raises(RuntimeError, match="on purpose"), evaluation_mode(model):
+        assert not model.training
+        assert torch.is_inference_mode_enabled()
+        raise RuntimeError("on purpose")
+    assert model.training == training
+
+
+def test_probabilities_of_huge_logits_stay_finite() -> None:
+    probabilities = Predictions(np.array([[1000.0, 0.0], [0.0, 0.0]]), np.array([0, 1])).probabilities
+    np.testing.assert_allclose(probabilities, [[1.0, 0.0], [0.5, 0.5]])
+
+
+def test_an_interval_agrees_with_scipys_bootstrap() -> None:
+    stats = pytest.importorskip("scipy.stats")
+    values = (np.random.default_rng(1).random(300) < 0.8).astype(float)
+    low, high = bootstrap_interval(values, resamples=5000)
+    theirs = stats.bootstrap(
+        (values,), np.mean, n_resamples=5000, method="percentile", rng=np.random.default_rng(2)
+    ).confidence_interval
+    assert (low, high) == pytest.approx((theirs.low, theirs.high), abs=0.005)
+
+
+def test_an_interval_of_equal_values_has_no_width() -> None:
+    assert bootstrap_interval([1.0] * 20) == (1.0, 1.0)
+
+
+def test_a_higher_level_gives_a_wider_interval_and_other_statistics_work() -> None:
+    values = np.arange(100.0)
+    narrow, wide = (bootstrap_interval(values, np.median, level=level) for level in (0.5, 0.99))
+    assert wide[0] < narrow[0] < 49.5 < narrow[1] < wide[1]
+
+
+@pytest.mark.parametrize(("values", "level"), [([], 0.95), ([1.0], 0.0), ([1.0], 1.0)])
+def test_no_values_or_an_impossible_level_are_refused(values: list[float], level: float) -> None:
+    with pytest.raises(ValueError, match="at least one value"):
+        bootstrap_interval(values, level=level)
