@@ -73,11 +73,15 @@ def test_predictions_come_in_the_order_of_the_texts(model: FirstToken) -> None:
 
 @pytest.mark.parametrize("training", [True, False])
 def test_the_mode_comes_back_even_after_an_error(model: FirstToken, training: bool) -> None:
+    def look_and_fail() -> None:
+        with evaluation_mode(model):
+            assert not model.training
+            assert torch.is_inference_mode_enabled()
+            raise RuntimeError("on purpose")
+
     model.train(training)
-    with pytest.raises(RuntimeError, match="on purpose"), evaluation_mode(model):
-        assert not model.training
-        assert torch.is_inference_mode_enabled()
-        raise RuntimeError("on purpose")
+    with pytest.raises(RuntimeError, match="on purpose"):
+        look_and_fail()
     assert model.training == training
 
 
