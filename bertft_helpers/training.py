@@ -1,4 +1,4 @@
-"""The training loop: a step, an epoch, a run, and its history."""
+"""The training loop: a step, an epoch, a run, and when to stop it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-import pandas as pd
 import torch
 from torch import nn
 from torch.optim import Optimizer
@@ -18,32 +17,10 @@ from bertft_helpers.batching import Batch, move_batch
 from bertft_helpers.config import TrainConfig
 from bertft_helpers.evaluation import evaluate
 from bertft_helpers.failures import is_out_of_memory, refuse_divergence, smaller_batches
+from bertft_helpers.history import History, Step
 from bertft_helpers.losses import LossFn, classification_loss
 from bertft_helpers.runtime import mixed_precision
 from bertft_helpers.validation import check_run
-
-
-@dataclasses.dataclass(frozen=True)
-class Step:
-    """One optimizer step: summed loss, number of targets, gradient norm before clipping, first group's rate."""
-
-    loss_sum: float
-    targets: int
-    gradient_norm: float
-    learning_rate: float
-
-
-@dataclasses.dataclass
-class History:
-    """What a run recorded: every step, and one row per epoch."""
-
-    steps: list[Step] = dataclasses.field(default_factory=list)
-    epochs: list[dict[str, float]] = dataclasses.field(default_factory=list)
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        """One row per epoch: train loss, validation loss, validation accuracy."""
-        return pd.DataFrame(self.epochs).set_index("epoch")
 
 
 @dataclasses.dataclass

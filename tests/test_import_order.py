@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "bertft_helpers"
 LEVELS = {
     **dict.fromkeys(["runtime", "config", "metrics", "tables"], 0),
     **dict.fromkeys(["pretrained", "data", "batching", "losses", "models", "vocabulary", "states", "validation"], 1),
-    **dict.fromkeys(["features", "optim", "evaluation", "failures"], 2),
+    **dict.fromkeys(["features", "optim", "evaluation", "history", "failures"], 2),
     **dict.fromkeys(["training", "resume", "inference"], 3),
     **dict.fromkeys(["experiments", "summaries", "recipes", "studies", "plots", "lessons"], 4),
     "series": 5,
@@ -24,7 +24,7 @@ TOOLS = {
     *("papermill", "nbval", "nbclient", "nbformat", "nbconvert", "nbgrader", "jupyterlab", "jupytext", "ipykernel"),
     *("ipywidgets", "tensorboard", "psutil", "pytest", "hypothesis", "ruff", "IPython", "typer", "rich"),
 }
-EXCEPTIONS = {("lessons", "IPython"), ("training", "tensorboard")}  # inside a function, for those who have it
+EXCEPTIONS = {("lessons", "IPython"), ("history", "tensorboard")}  # inside a function, for those who have it
 
 
 def imported_modules(source: str) -> Iterator[str]:
