@@ -68,3 +68,50 @@ def build_classifier(checkpoint: str, label_names: Sequence[str], seed: int) -> 
         label2id={name: number for number, name in enumerate(label_names)},
         use_safetensors=True,
     )
+
+
+def encoder_of(model: nn.Module) -> BertModel:
+    """The BERT inside a classifier of this series (``encoder``) or of transformers (``bert``).
+
+    Raises ValueError for a model that has neither. Written out in lesson 15.
+    """
+    encoder = getattr(model, "bert", None) or getattr(model, "encoder", None)
+    if not isinstance(encoder, BertModel):
+        raise ValueError(f"{type(model).__name__} has no BERT under the name 'encoder' or 'bert'")
+    return encoder
+
+
+def freeze(model: nn.Module, layers: int | None = None) -> None:
+    """Stop the gradients of the embeddings and the lowest ``layers`` layers; None stops everything but the head.
+
+    Call it before the optimizer is made. What else was frozen stays frozen. Raises ValueError for a number of layers
+    that the encoder does not have. Written out in lesson 15.
+    """
+    encoder = encoder_of(model)
+    _require_layers(encoder, layers)
+    blocks = [encoder] if layers is None else [encoder.embeddings, *encoder.encoder.layer[:layers]]
+    for block in blocks:
+        block.requires_grad_(False)
+
+
+def unfreeze(model: nn.Module, layers: int | None = None) -> list[nn.Parameter]:
+    """Let the pooler and the top ``layers`` layers learn, or with None the whole encoder; the embeddings come last.
+
+    Returns the parameters that were frozen until now, for ``optimizer.add_param_group``. Raises ValueError for a
+    number of layers that the encoder does not have. Written out in lesson 16.
+    """
+    encoder = encoder_of(model)
+    _require_layers(encoder, layers)
+    depth = len(encoder.encoder.layer)
+    above = [block for block in (encoder.pooler,) if block is not None]  # some encoders are built without a pooler
+    blocks = [encoder] if layers is None else [*above, *encoder.encoder.layer[depth - layers :]]
+    thawed = [parameter for block in blocks for parameter in block.parameters() if not parameter.requires_grad]
+    for parameter in thawed:
+        parameter.requires_grad_(True)
+    return thawed
+
+
+def _require_layers(encoder: BertModel, layers: int | None) -> None:
+    depth = len(encoder.encoder.layer)
+    if layers is not None and not 0 <= layers <= depth:
+        raise ValueError(f"layers is {layers}; this encoder has {depth}, so 0 to {depth} can be chosen, or None")

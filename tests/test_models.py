@@ -7,7 +7,7 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification, BertModel
 
 from bertft_helpers import models
-from bertft_helpers.models import PooledClassifier, build_classifier, pool_cls, pool_mean
+from bertft_helpers.models import PooledClassifier, build_classifier, freeze, pool_cls, pool_mean, unfreeze
 
 TINY = BertConfig(
     vocab_size=50, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, num_labels=3
@@ -64,3 +64,69 @@ def test_a_seed_fixes_the_head_and_the_names_are_kept(tiny_folder) -> None:
 def test_one_label_or_a_repeated_one_is_refused(names: list[str]) -> None:
     with pytest.raises(ValueError, match="at least two different names"):
         build_classifier("bundled", names, seed=0)
+
+
+def trainable(model: torch.nn.Module) -> set[str]:
+    return {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+@pytest.mark.parametrize(
+    "model", [BertForSequenceClassification(TINY), PooledClassifier(BertModel(TINY), 3)], ids=["transformers", "ours"]
+)
+def test_freezing_everything_leaves_the_head(model) -> None:
+    freeze(model)
+    assert trainable(model) == {"classifier.weight", "classifier.bias"}
+
+
+def test_freezing_one_layer_takes_the_embeddings_with_it_and_nothing_above() -> None:
+    model = BertForSequenceClassification(TINY)
+    everything = trainable(model)
+    freeze(model, 1)
+    frozen = everything - trainable(model)
+    assert {name.split(".")[1] for name in frozen} == {"embeddings", "encoder"}
+    assert all("embeddings" in name or ".layer.0." in name for name in frozen)
+    assert not any("embeddings" in name or ".layer.0." in name for name in trainable(model))
+
+
+def test_freezing_adds_to_what_was_frozen() -> None:
+    model = BertForSequenceClassification(TINY)
+    freeze(model)
+    freeze(model, 0)
+    assert trainable(model) == {"classifier.weight", "classifier.bias"}
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_unfreezing_from_the_top_meets_freezing_from_the_bottom(count) -> None:
+    opened, closed = BertForSequenceClassification(TINY), BertForSequenceClassification(TINY)
+    freeze(opened)
+    unfreeze(opened, count)
+    freeze(closed, TINY.num_hidden_layers - count)
+    assert trainable(opened) == trainable(closed)
+
+
+def test_unfreezing_returns_each_newly_free_parameter_once() -> None:
+    model = BertForSequenceClassification(TINY)
+    freeze(model)
+    first, second, again = unfreeze(model, 1), unfreeze(model), unfreeze(model)
+    returned = [id(parameter) for parameter in [*first, *second]]
+    assert again == []
+    assert sorted(returned) == sorted(id(parameter) for parameter in model.bert.parameters())
+    assert {id(parameter) for parameter in model.bert.encoder.layer[1].parameters()} <= set(map(id, first))
+
+
+def test_an_encoder_without_a_pooler_can_be_unfrozen() -> None:
+    model = PooledClassifier(BertModel(TINY, add_pooling_layer=False), 3)
+    freeze(model)
+    assert len(unfreeze(model, 1)) == len(list(model.encoder.encoder.layer[1].parameters()))
+
+
+@pytest.mark.parametrize("change", [freeze, unfreeze])
+@pytest.mark.parametrize("layers", [-1, 3])
+def test_layers_that_do_not_exist_are_refused(change, layers) -> None:
+    with pytest.raises(ValueError, match=f"layers is {layers}; this encoder has 2, so 0 to 2"):
+        change(BertForSequenceClassification(TINY), layers)
+
+
+def test_a_model_without_a_bert_is_refused() -> None:
+    with pytest.raises(ValueError, match="Linear has no BERT"):
+        freeze(torch.nn.Linear(2, 2))
