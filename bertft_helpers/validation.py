@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import nn
@@ -17,16 +17,25 @@ from bertft_helpers.tables import name_rows
 
 
 def check_texts(texts: Sequence[Any], where: str, rows: Sequence[int] | None = None) -> None:
-    """Raise ValueError unless every text is a string with something in it; names the rows and what they hold."""
-    rows = range(1, len(texts) + 1) if rows is None else rows
+    """Raise ValueError unless every text is a string; names the rows and what they hold. Blank strings pass."""
     _refuse_empty(texts, where, "texts")
+    if found := _problems(texts, _wrong_text, rows):
+        raise ValueError(f"{where}: {found}. Every text must be a string: fill or remove these rows.")
+
+
+def check_not_blank(texts: Sequence[str], where: str, rows: Sequence[int] | None = None) -> None:
+    """Raise ValueError naming the rows whose text is empty or white space: BERT would see only [CLS] and [SEP]."""
+    if found := _problems(texts, lambda text: "" if text.strip() else "an empty text", rows):
+        raise ValueError(f"{where}: {found}. Fill or remove these rows (data.clean removes them and says so).")
+
+
+def _problems(values: Sequence[Any], wrong: Callable[[Any], str], rows: Sequence[int] | None) -> str:
+    """What ``wrong`` says of the values, each with its rows; empty when nothing is wrong."""
     problems: dict[str, list[int]] = {}
-    for row, text in zip(rows, texts, strict=True):
-        if kind := _wrong_text(text):
+    for row, value in zip(rows or range(1, len(values) + 1), values, strict=True):
+        if kind := wrong(value):
             problems.setdefault(kind, []).append(row)
-    if problems:
-        found = "; ".join(f"{kind} in {name_rows(where_found)}" for kind, where_found in problems.items())
-        raise ValueError(f"{where}: {found}. Every text must be a string that is not blank: fill or remove these rows.")
+    return "; ".join(f"{kind} in {name_rows(found)}" for kind, found in problems.items())
 
 
 def _wrong_text(text: Any) -> str:
@@ -34,9 +43,7 @@ def _wrong_text(text: Any) -> str:
         return "no text"
     if isinstance(text, bytes):
         return "bytes instead of text (decode them)"
-    if not isinstance(text, str):
-        return f"a {type(text).__name__} instead of text"
-    return "" if text.strip() else "an empty text"
+    return "" if isinstance(text, str) else f"a {type(text).__name__} instead of text"
 
 
 def check_labels(labels: Sequence[Any], where: str, rows: Sequence[int] | None = None) -> list[str]:
@@ -45,14 +52,9 @@ def check_labels(labels: Sequence[Any], where: str, rows: Sequence[int] | None =
     Names are sorted; class numbers give the names "0", "1", … Raises ValueError for labels that are missing, blank,
     fractional, negative or of mixed kinds (with rows and values), and for fewer than two classes.
     """
-    rows = range(1, len(labels) + 1) if rows is None else rows
     _refuse_empty(labels, where, "labels")
-    problems: dict[str, list[int]] = {}
-    for row, label in zip(rows, labels, strict=True):
-        if kind := _wrong_label(label):
-            problems.setdefault(kind, []).append(row)
-    if problems:
-        found = "; ".join(f"{kind} in {name_rows(where_found)}" for kind, where_found in problems.items())
+    rows = rows or range(1, len(labels) + 1)
+    if found := _problems(labels, _wrong_label, rows):
         raise ValueError(f"{where}: {found}. Labels must be names, or class numbers 0, 1, 2, …")
     kinds = {isinstance(label, str) for label in labels}
     if len(kinds) == 2:

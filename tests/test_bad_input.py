@@ -19,7 +19,14 @@ from bertft_helpers.models import build_classifier
 from bertft_helpers.pretrained import find_checkpoint, load_tokenizer
 from bertft_helpers.tables import read_table, take_columns
 from bertft_helpers.training import fit
-from bertft_helpers.validation import check_examples, check_labels, check_parts, check_same_labels, check_texts
+from bertft_helpers.validation import (
+    check_examples,
+    check_labels,
+    check_not_blank,
+    check_parts,
+    check_same_labels,
+    check_texts,
+)
 
 NAN = float("nan")
 
@@ -32,6 +39,10 @@ def tiny_model() -> BertForSequenceClassification:
 
 def texts(*values: Any) -> Callable[[Path], object]:
     return lambda _: check_texts(values, "news.csv")
+
+
+def blanks(*values: str) -> Callable[[Path], object]:
+    return lambda _: check_not_blank(values, "news.csv")
 
 
 def labels(*values: Any) -> Callable[[Path], object]:
@@ -75,9 +86,9 @@ CASES: dict[str, tuple[Callable[[Path], object], type[Exception], list[str]]] = 
     "NaN as a text": (texts(NAN, "a"), ValueError, ["no text in row 1"]),
     "a number as a text": (texts("a", 3.5), ValueError, ["a float instead of text in row 2"]),
     "bytes as a text": (texts(b"a"), ValueError, ["bytes instead of text", "row 1"]),
-    "an empty text": (texts("a", ""), ValueError, ["an empty text in row 2"]),
-    "only white space": (texts(" \t\n", "a"), ValueError, ["an empty text in row 1"]),
-    "many bad texts": (texts(*[""] * 9), ValueError, ["rows 1, 2, 3, 4, 5 and 4 more (9 in all)"]),
+    "an empty text": (blanks("a", ""), ValueError, ["an empty text in row 2"]),
+    "only white space": (blanks(" \t\n", "a"), ValueError, ["an empty text in row 1"]),
+    "many bad texts": (blanks(*[""] * 9), ValueError, ["rows 1, 2, 3, 4, 5 and 4 more (9 in all)"]),
     "no texts": (texts(), ValueError, ["news.csv has no texts"]),
     # labels
     "a missing label": (labels("a", None, "b"), ValueError, ["no label in row 2", "names, or class numbers"]),
