@@ -7,6 +7,7 @@ import html
 import importlib.util
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -29,8 +30,8 @@ def load_texts(source: str | Path = "news", text_column: str = "text", label_col
     ``source`` is ``"news"`` (the bundled BBC stories), ``"ag_news"`` (from the Hub), a folder, or a ``.csv``, ``.tsv``,
     ``.jsonl`` or ``.parquet`` file with the two named columns. Returns the columns ``id`` (the file's name, or the
     text's number from 1), ``text`` and ``label`` (a ``ClassLabel`` that holds the names). Blank texts stay, for
-    ``clean`` to count and remove. Raises FileNotFoundError, DamagedFileError, and ValueError naming file, rows, what is allowed
-    and what to do. Written out in lesson 07.
+    ``clean`` to count and remove. Raises FileNotFoundError, DamagedFileError, and ValueError naming file, rows, what is
+    allowed and what to do. Written out in lesson 07.
     """
     if source == "news":
         return _read_class_folders(find_news())
@@ -132,6 +133,10 @@ def split(dataset: Dataset, seed: int, validation: float = 0.2, test: float = 0.
     if not (validation > 0 and test > 0 and validation + test < 1):
         raise ValueError(f"validation={validation} and test={test} must be above 0 and leave a share for training")
     labels = list(dataset["label"])
+    names = dataset.features["label"].names
+    small = [f"{names[label]} ({count})" for label, count in Counter(labels).items() if count < 3]
+    if small:
+        raise ValueError(f"too few texts of {', '.join(small)}: each class needs one for every part, so at least 3")
     rest, test_rows = train_test_split(range(len(labels)), test_size=test, random_state=seed, stratify=labels)
     train_rows, validation_rows = train_test_split(
         rest, test_size=validation / (1 - test), random_state=seed, stratify=[labels[row] for row in rest]
