@@ -1,4 +1,4 @@
-"""Lesson 10: ids of full length."""
+"""Lesson 10 writes out encoding."""
 
 from typing import Any
 
@@ -6,20 +6,21 @@ from graduation import Case, Functions
 
 from bertft_helpers.pretrained import load_tokenizer
 
-TEXTS = ["Shares fall", "Mourinho's U-turn", "", "word " * 700]
+TEXTS = ("Ad sales boost Time Warner profit", "Café chain's £5m U-turn", "", "profit " * 600)  # the last beyond 512
 
 
-def ids(functions: Functions) -> Any:
+def encoded(functions: Functions) -> Any:
     return functions["encode"](TEXTS, load_tokenizer())
 
 
 CASES = [
     Case(
         "batching.encode",
-        ids,
-        {
-            "cut already": ("truncation=False", "truncation=True"),
-            "no [CLS] and [SEP]": ("padding=False", "padding=False, add_special_tokens=False"),
+        encoded,
+        mutants={
+            "no [CLS] and [SEP]": ("truncation=False", "truncation=False, add_special_tokens=False"),
+            "cuts long texts already": ("truncation=False", "truncation=True"),
+            "pads to the longest": ("padding=False", "padding=True"),
         },
     )
 ]
