@@ -30,10 +30,10 @@ def parameter_groups(
             f"layer_decay is {layer_decay}; it must be above 0 and at most 1, which gives all layers one rate"
         )
     parameters = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
-    top = max((_layer_of(name) or 0 for name, _ in parameters), default=0)
+    top = max((layer_of(name) or 0 for name, _ in parameters), default=0)
     members: dict[tuple[str, bool], dict] = {}
     for name, parameter in parameters:
-        part, rate = _part_and_rate(name, top, learning_rate, head_learning_rate or learning_rate, layer_decay)
+        part, rate = part_and_rate(name, top, learning_rate, head_learning_rate or learning_rate, layer_decay)
         decayed = parameter.ndim >= 2
         kind, decay = ("decay", weight_decay) if decayed else ("no decay", 0.0)
         new = {"name": f"{part}, {kind}", "params": [], "lr": rate, "weight_decay": decay}
@@ -41,14 +41,18 @@ def parameter_groups(
     return list(members.values())
 
 
-def _part_and_rate(
+def part_and_rate(
     name: str, top: int, learning_rate: float, head_learning_rate: float, layer_decay: float
 ) -> tuple[str, float]:
+    """The part of the model that a parameter belongs to, and its rate; ``top`` is the number of the top layer.
+
+    Written out in lesson 18.
+    """
     if not name.startswith(("bert.", "encoder.")):
         return "head", head_learning_rate
     if layer_decay == 1.0:
         return "encoder", learning_rate
-    layer = _layer_of(name)
+    layer = layer_of(name)
     if layer is not None:
         return f"layer {layer}", learning_rate * layer_decay ** (top - layer)
     if "embeddings" in name:
@@ -56,7 +60,8 @@ def _part_and_rate(
     return "pooler", learning_rate
 
 
-def _layer_of(name: str) -> int | None:
+def layer_of(name: str) -> int | None:
+    """The encoder layer in a parameter's name, counted from 0, or None. Written out in lesson 18."""
     found = re.search(r"\blayer\.(\d+)\.", name)
     return int(found[1]) if found else None
 
