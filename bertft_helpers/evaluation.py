@@ -47,7 +47,10 @@ class Predictions:
 
 @contextlib.contextmanager
 def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Dropout off and no autograd inside; the mode that the model had comes back afterwards, also after an error."""
+    """Dropout off and no autograd inside; the mode that the model had comes back afterwards, also after an error.
+
+    Written out in lesson 22.
+    """
     was_training = model.training
     model.eval()
     try:
@@ -77,7 +80,10 @@ def evaluate(model: nn.Module, loader: DataLoader) -> Evaluation:
 
 
 def predict(model: nn.Module, loader: DataLoader) -> Predictions:
-    """The logits of every example of a loader, in the order of the examples (not of the batches)."""
+    """The logits of every example of a loader, in the order of the examples (not of the batches).
+
+    Written out in lesson 22.
+    """
     device = next(model.parameters()).device
     logits, labels, rows = [], [], []
     with evaluation_mode(model):

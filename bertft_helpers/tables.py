@@ -61,7 +61,10 @@ def name_rows(rows: Sequence[int]) -> str:
 
 
 def decode(content: bytes) -> str:
-    """UTF-8 text, or Windows-1252 where the bytes are not valid UTF-8 (the usual other encoding of Western texts)."""
+    """UTF-8 text, or Windows-1252 where the bytes are not valid UTF-8 (the usual other encoding of Western texts).
+
+    Written out in lesson 07.
+    """
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -139,6 +139,7 @@ def train_step(
 
     Each batch adds the gradient of its summed loss; the sum is divided by the group's number of targets once.
     Raises DivergedError before a step whose loss or gradient is not finite, and OutOfMemory when a batch does not fit.
+    Written out in lesson 19.
     """
     optimizer.zero_grad()
     try:
@@ -185,6 +186,7 @@ def divide_and_clip(parameters: Iterable[nn.Parameter], targets: torch.Tensor, c
     """Divide all gradients by ``targets`` and scale them to a global norm of at most ``clip_norm``; both in one pass.
 
     Returns the norm after the division and before the clipping.
+    Written out in lesson 19.
     """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     norm = nn.utils.get_total_norm(gradients) / targets
@@ -201,7 +203,10 @@ def make_scaler(model: nn.Module, config: TrainConfig) -> torch.amp.GradScaler |
 
 
 def groups_of(loader: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
-    """Consecutive batches in lists of ``size``; the last list holds what is left."""
+    """Consecutive batches in lists of ``size``; the last list holds what is left.
+
+    Written out in lesson 19.
+    """
     batches = iter(loader)
     while group := list(itertools.islice(batches, size)):
         yield group

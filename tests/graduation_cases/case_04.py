@@ -1,0 +1,16 @@
+"""Lesson 04: the encoder."""
+
+from typing import Any
+
+from graduation import Case, Functions
+from tiny import parameters_of
+
+
+def loaded(functions: Functions) -> Any:
+    encoder = functions["load_encoder"]("bundled")
+    return {"training": encoder.training, **parameters_of(encoder)}
+
+
+CASES = [
+    Case("pretrained.load_encoder", loaded, {"training mode": ("return encoder.eval()", "return encoder.train()")})
+]
