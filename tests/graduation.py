@@ -89,7 +89,7 @@ def lesson_functions(number: str, replace: Mapping[str, tuple[str, str]] | None 
                 assert old in source, f"{name}: the lesson's source does not contain {old!r}"
                 source = source.replace(old, new)
         if names or "imports" in tags or "parameters" in tags:
-            exec(compile(source, f"{path.name}", "exec"), namespace)
+            exec(compile(source, path.name, "exec", dont_inherit=True), namespace)
     return namespace
 
 
