@@ -1,0 +1,86 @@
+"""Parameter groups hold every trainable parameter once, at its rate and decay; the schedule is transformers' own."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tiny import tiny_classifier, tiny_encoder
+from torch import nn
+from transformers import get_linear_schedule_with_warmup
+from transformers.trainer_pt_utils import get_parameter_names
+
+from bertft_helpers.models import PooledClassifier
+from bertft_helpers.optim import linear_warmup, parameter_groups
+
+
+def rates_by_part(groups: list[dict]) -> dict[str, float]:
+    return {group["name"].split(",")[0]: group["lr"] for group in groups}
+
+
+def test_every_trainable_parameter_is_in_exactly_one_group() -> None:
+    model = tiny_classifier()
+    model.bert.embeddings.requires_grad_(False)
+    grouped = [
+        id(parameter) for group in parameter_groups(model, 1e-3, layer_decay=0.9) for parameter in group["params"]
+    ]
+    assert sorted(grouped) == sorted(id(parameter) for parameter in model.parameters() if parameter.requires_grad)
+
+
+def test_the_same_parameters_decay_as_in_transformers() -> None:
+    model = tiny_classifier()
+    decayed = {id(p) for group in parameter_groups(model, 1e-3) if group["weight_decay"] for p in group["params"]}
+    expected = get_parameter_names(model, [nn.LayerNorm], ["bias"])
+    assert {name for name, parameter in model.named_parameters() if id(parameter) in decayed} == set(expected)
+
+
+def test_one_rate_means_four_groups() -> None:
+    names = [group["name"] for group in parameter_groups(tiny_classifier(), 1e-3)]
+    assert sorted(names) == ["encoder, decay", "encoder, no decay", "head, decay", "head, no decay"]
+
+
+def test_the_head_may_have_a_rate_of_its_own() -> None:
+    assert rates_by_part(parameter_groups(tiny_classifier(), 1e-4, head_learning_rate=1e-2)) == {
+        "encoder": 1e-4,
+        "head": 1e-2,
+    }
+
+
+def test_each_layer_gets_its_share_of_the_layer_above() -> None:
+    rates = rates_by_part(parameter_groups(tiny_classifier(num_hidden_layers=3), 1.0, layer_decay=0.5))
+    assert rates == {"embeddings": 0.125, "layer 0": 0.25, "layer 1": 0.5, "layer 2": 1.0, "pooler": 1.0, "head": 1.0}
+
+
+def test_a_head_on_an_encoder_of_ones_own_is_a_head() -> None:
+    model = PooledClassifier(tiny_encoder(), num_labels=3)
+    rates = rates_by_part(parameter_groups(model, 1.0, head_learning_rate=3.0, layer_decay=0.5))
+    assert rates["head"] == 3.0
+    assert rates["layer 0"] == 0.5
+
+
+@pytest.mark.parametrize("layer_decay", [0.0, -0.5, 1.1])
+def test_an_impossible_layer_decay_is_refused(layer_decay: float) -> None:
+    with pytest.raises(ValueError, match=r"it must be above 0 and at most 1"):
+        parameter_groups(tiny_classifier(), 1e-3, layer_decay=layer_decay)
+
+
+@pytest.mark.parametrize(("steps", "share"), [(1, 0.0), (7, 0.5), (100, 0.1), (10, 0.99)])
+def test_the_schedule_is_that_of_transformers(steps: int, share: float) -> None:
+    def rates(make_schedule) -> list[float]:
+        optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.3)
+        schedule = make_schedule(optimizer)
+        found = []
+        for _ in range(steps + 2):
+            found.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            schedule.step()
+        return found
+
+    theirs = rates(lambda optimizer: get_linear_schedule_with_warmup(optimizer, int(share * steps), steps))
+    assert rates(lambda optimizer: linear_warmup(optimizer, steps, share)) == theirs
+
+
+@pytest.mark.parametrize(("steps", "share"), [(0, 0.1), (10, 1.0), (10, -0.1)])
+def test_an_impossible_schedule_is_refused(steps: int, share: float) -> None:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    with pytest.raises(ValueError, match=rf"total_steps={steps} .* warmup_share={share}"):
+        linear_warmup(optimizer, steps, share)
