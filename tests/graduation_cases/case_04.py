@@ -12,5 +12,15 @@ def loaded(functions: Functions) -> Any:
 
 
 CASES = [
-    Case("pretrained.load_encoder", loaded, {"training mode": ("return encoder.eval()", "return encoder.train()")})
+    Case(
+        "pretrained.load_encoder",
+        loaded,
+        {
+            "training mode": ("return encoder.eval()", "return encoder.train()"),
+            "built but not loaded": (
+                "BertModel.from_pretrained(folder, use_safetensors=True)",
+                "BertModel(BertModel.config_class.from_pretrained(folder))",
+            ),
+        },
+    )
 ]
