@@ -14,7 +14,6 @@ test: $(READY)  ## everything that CI runs
 	$(BIN)/ruff format --check .
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 	OMP_NUM_THREADS=1 $(BIN)/bertft check --execute --jobs 2
-	OMP_NUM_THREADS=1 $(BIN)/bertft run --profile smoke --jobs 2 --out build/smoke
 
 quick: $(READY)  ## the tests that take seconds
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m "not slow"

@@ -10,6 +10,7 @@ import nbformat
 import pytest
 from conftest import code, complete_lesson, text, write_lesson
 
+from bertft_helpers.series.catalogue import SERIES
 from bertft_helpers.series.gates import check_folder, check_lesson
 
 HARMS = [
@@ -164,21 +165,24 @@ def linked(path: Path, *targets: str) -> None:
     write_lesson(path, [text(f"# Q · ?\n\n{links}"), code("import os", "setup")])
 
 
+FIRST, SECOND, THIRD = (f"{name}.ipynb" for name in SERIES[:3])
+
+
 def test_neighbours_that_link_to_each_other_have_no_problem(tmp_path: Path) -> None:
-    linked(tmp_path / "01_a.ipynb", "04_b.ipynb", "https://example.org/01_a.ipynb")
-    linked(tmp_path / "04_b.ipynb", "01_a.ipynb")
+    linked(tmp_path / FIRST, SECOND, "https://example.org/01_a.ipynb")
+    linked(tmp_path / SECOND, FIRST, THIRD)  # the third is still being written
     assert check_folder(tmp_path) == []
 
 
 def test_wrong_links_numbers_and_setup_are_problems_of_the_series(tmp_path: Path) -> None:
-    linked(tmp_path / "01_a.ipynb", "09_gone.ipynb")
-    linked(tmp_path / "04_b.ipynb", "01_a.ipynb")
-    linked(tmp_path / "04_c.ipynb", "04_b.ipynb")
+    linked(tmp_path / FIRST, "09_gone.ipynb")
+    linked(tmp_path / SECOND, THIRD)
+    linked(tmp_path / "01_again.ipynb", FIRST)
     write_lesson(tmp_path / "31_d.ipynb", [text("# Q31 · ?"), code("import sys", "setup")])
     found = "\n".join(str(problem) for problem in check_folder(tmp_path))
-    assert "01_a.ipynb cell 1: links to 09_gone.ipynb, which does not exist" in found
-    assert "01_a.ipynb cell 1: must link to the next lesson, 04_b.ipynb" in found
-    assert "31_d.ipynb cell 1: must link to the previous lesson, 04_c.ipynb" in found
-    assert "04: the number is used by 2 lessons" in found
+    assert f"{FIRST} cell 1: links to 09_gone.ipynb, which is no lesson of the series" in found
+    assert f"{FIRST} cell 1: must link to the next lesson, 01_again.ipynb" in found
+    assert f"{SECOND} cell 1: must link to the previous lesson, 01_again.ipynb" in found
+    assert "01: the number is used by 2 lessons" in found
     assert "31_d.ipynb: is not named NN_verb_topic.ipynb with NN from 00 to 30" in found
     assert "31_d.ipynb: its setup cell differs" in found

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from tiny import CONFIG, tiny_classifier, tiny_loader
+from minimal import CONFIG, tiny_classifier, tiny_loader
 
 from bertft_helpers.history import (
     History,

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from minimal import tiny_batch, tiny_classifier
 from sklearn.utils.class_weight import compute_class_weight
-from tiny import tiny_batch, tiny_classifier
 from torch.nn.functional import cross_entropy
 
 from bertft_helpers.losses import (

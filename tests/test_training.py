@@ -6,7 +6,7 @@ import copy
 
 import pytest
 import torch
-from tiny import CONFIG, parameters_of, tiny_batch, tiny_classifier, tiny_loader
+from minimal import CONFIG, parameters_of, tiny_batch, tiny_classifier, tiny_loader
 from torch import nn
 
 from bertft_helpers.batching import Batch, EncodedTexts, make_loader

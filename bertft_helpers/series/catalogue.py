@@ -15,6 +15,40 @@ from bertft_helpers.series.notebook import declared_parameters, read_notebook
 
 DEFAULT_PROFILE = "cpu"  # the lessons' own literals; it has no file
 FILE_NAME = re.compile(r"(\d\d)_[a-z0-9]+(_[a-z0-9]+)*\.ipynb")
+# The whole series in its order; a lesson that is still being written may be linked to already.
+SERIES = (
+    "00_understand_bert",
+    "01_install_libraries",
+    "02_import_modules",
+    "03_configure_gpu",
+    "04_load_pretrained_bert",
+    "05_load_tokenizer",
+    "06_inspect_bert",
+    "07_load_dataset",
+    "08_split_dataset",
+    "09_preprocess_text",
+    "10_tokenize_to_ids",
+    "11_pad_and_truncate",
+    "12_build_attention_masks",
+    "13_build_dataloader",
+    "14_add_classification_head",
+    "15_freeze_base",
+    "16_unfreeze_base",
+    "17_define_loss",
+    "18_set_up_adamw",
+    "19_write_training_loop",
+    "20_clip_gradients",
+    "21_track_loss_and_accuracy",
+    "22_evaluate_on_test_set",
+    "23_compute_more_metrics",
+    "24_predict_new_text",
+    "25_freeze_different_layers",
+    "26_compare_learning_rates",
+    "27_compare_batch_sizes",
+    "28_train_on_small_data",
+    "29_stop_early",
+    "30_analyze_a_full_task",
+)
 _WORDS = {"true": True, "false": False, "none": None, "null": None}
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
-from bertft_helpers.series.catalogue import FILE_NAME
+from bertft_helpers.series.catalogue import FILE_NAME, SERIES
 from bertft_helpers.series.notebook import numbered_code_cells, read_notebook, tags
 
 SeriesFinding = tuple[str, int | None, str]  # file, cell, what is wrong
@@ -35,17 +35,18 @@ def wrong_numbers(folder: Path) -> Iterator[SeriesFinding]:
 
 
 def wrong_links(folder: Path) -> Iterator[SeriesFinding]:
-    """Links lead to lessons that exist, and the first cell to the neighbours."""
+    """Links lead to lessons of the series, and the first cell to the neighbours in it."""
     names = _names(folder)
+    series = sorted({*names, *(f"{name}.ipynb" for name in SERIES)})
     for name in names:
         for number, cell in enumerate(read_notebook(folder / name).cells, start=1):
             for target in _LINK.findall(cell.source if cell.cell_type == "markdown" else ""):
-                if target not in names:
-                    yield name, number, f"links to {target}, which does not exist"
-    for before, after in pairwise(names):
-        if after not in _first_links(folder / before):
+                if target not in series:
+                    yield name, number, f"links to {target}, which is no lesson of the series"
+    for before, after in pairwise(series):
+        if before in names and after not in _first_links(folder / before):
             yield before, 1, f"must link to the next lesson, {after}"
-        if before not in _first_links(folder / after):
+        if after in names and before not in _first_links(folder / after):
             yield after, 1, f"must link to the previous lesson, {before}"
 
 

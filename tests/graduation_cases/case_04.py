@@ -3,7 +3,7 @@
 from typing import Any
 
 from graduation import Case, Functions
-from tiny import parameters_of
+from minimal import parameters_of
 
 
 def loaded(functions: Functions) -> Any:

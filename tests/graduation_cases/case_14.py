@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 from graduation import Case, Functions
-from tiny import parameters_of, tiny_batch, tiny_encoder
+from minimal import parameters_of, tiny_batch, tiny_encoder
 
 HIDDEN = torch.randn(3, 5, 8, generator=torch.Generator().manual_seed(0))
 MASK = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [1, 0, 0, 0, 0]])

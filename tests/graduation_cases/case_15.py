@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 from graduation import Case, Functions
-from tiny import tiny_classifier, tiny_encoder, tiny_examples
+from minimal import tiny_classifier, tiny_encoder, tiny_examples
 
 from bertft_helpers.models import PooledClassifier, pool_cls
 

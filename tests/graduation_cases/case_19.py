@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 from graduation import Case, Functions
-from tiny import CONFIG, parameters_of, tiny_batch, tiny_classifier, tiny_loader
+from minimal import CONFIG, parameters_of, tiny_batch, tiny_classifier, tiny_loader
 
 from bertft_helpers.optim import linear_warmup, parameter_groups
 

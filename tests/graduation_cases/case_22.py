@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 from graduation import Case, Functions
-from tiny import tiny_classifier, tiny_examples, tiny_loader
+from minimal import tiny_classifier, tiny_examples, tiny_loader
 
 from bertft_helpers.batching import EncodedTexts, make_loader
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from graduation import Case, Functions
-from tiny import tiny_classifier
+from minimal import tiny_classifier
 from transformers import BertForSequenceClassification, PreTrainedTokenizerBase
 
 from bertft_helpers.pretrained import load_tokenizer
