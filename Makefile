@@ -13,7 +13,7 @@ test: $(READY)  ## everything that CI runs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
-	OMP_NUM_THREADS=1 $(BIN)/bertft check --execute --jobs 2
+	$(BIN)/bertft check --execute
 
 quick: $(READY)  ## the tests that take seconds
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m "not slow"
