@@ -18,6 +18,7 @@ and the comparison must then fail.
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -63,8 +64,9 @@ def graduated_names() -> dict[str, str]:
     return found
 
 
+@functools.cache  # the same notebooks are asked for in every comparison
 def code_cells(path: Path) -> list[nbformat.NotebookNode]:
-    """The code cells of a notebook."""
+    """The code cells of a notebook; not to be changed."""
     return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
 
 
