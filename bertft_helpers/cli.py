@@ -28,7 +28,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Answer with JSON on standa
 
 
 def _reported(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn bad names into exit 2, an interrupt into exit 1, and a missing extra into advice."""
+    """Turn bad names into exit 2, an interrupt or what the system refuses into exit 1, a missing extra into advice."""
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
@@ -40,6 +40,8 @@ def _reported(command: Callable[..., None]) -> Callable[..., None]:
             _stop(f"{error}; the lessons' tools come with: pip install 'bertft-helpers[lab,offline]'", 1)
         except ValueError as error:
             _stop(str(error), 2)
+        except OSError as error:  # no space, a missing file, a file that another process writes, a dead worker
+            _stop(str(error), 1)
 
     return run
 

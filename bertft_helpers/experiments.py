@@ -1,27 +1,23 @@
 """Experiments with error bars: a grid of settings times seeds, one stored row per run, resumable, on any executor.
 
-A results file is CSV behind one line ``# {...}`` that holds the study's name, version and fixed settings. Rows are
-appended and flushed to disk as runs finish; a study that was killed continues with the runs that are missing.
+Rows are appended to a results file as runs finish; a study that was killed continues with the runs that are missing.
 """
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import itertools
-import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, as_completed
+from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from bertft_helpers.results import Notice, append_row, load_results, only_writer, open_results
+
 Cell = Mapping[str, Any]  # one combination: factor name -> value
 Measure = Callable[[dict[str, Any], int], dict[str, Any]]  # (factors, seed) -> measurements
-Notice = Callable[[str], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,29 +73,30 @@ def run_study(
 
     Without an executor runs happen here, one after the other. ``on_row`` receives (rows there, rows in all). A run that
     raises is stored with its error and the others go on. Raises ValueError when the file holds another study, version
-    or settings (naming the difference), OSError when the disk refuses a row; what was stored before stays.
+    or settings (naming the difference), OSError when the disk refuses a row, another process writes the file or a
+    worker process died; what was stored before stays, and calling again goes on from there.
     """
-    done = {_key(study, row) for row in _open(study, path, on_notice)}
-    wanted = [(dict(cell), seed) for cell in study.cells for seed in study.seeds]
-    missing = [(cell, seed) for cell, seed in wanted if _key(study, {**cell, "seed": seed}) not in done]
-    count = len(wanted) - len(missing)
-    for row in _rows(study, missing, executor):
-        _append(path, _line([row[column] for column in study.columns]))
-        count += 1
-        if on_row is not None:
-            on_row(count, len(wanted))
+    path = Path(path)
+    with only_writer(path):
+        done = _runs_there(study, path, on_notice)
+        wanted = [(dict(cell), seed) for cell in study.cells for seed in study.seeds]
+        missing = [(cell, seed) for cell, seed in wanted if _key(study, {**cell, "seed": seed}) not in done]
+        count = len(wanted) - len(missing)
+        for row in _rows(study, missing, executor):
+            append_row(path, [row[column] for column in study.columns])
+            count += 1
+            if on_row is not None:
+                on_row(count, len(wanted))
     return load_results(path)
 
 
-def load_results(path: Path) -> pd.DataFrame:
-    """All rows of a results file, ordered by factors and seed, whatever the order in which they were finished."""
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"no results at {path}; make them with bertft study {Path(path).stem}")
-    rows = pd.read_csv(path, skiprows=1)
-    factors = list(rows.columns[: list(rows.columns).index("seed")])
-    ranks = rows[factors].astype(str)
-    order = ranks.assign(seed=rows["seed"]).sort_values([*factors, "seed"], kind="stable").index
-    return rows.loc[order].reset_index(drop=True)
+def _runs_there(study: Study, path: Path, on_notice: Notice) -> set[tuple[str, ...]]:
+    keys = [_key(study, row) for row in open_results(path, study.header, on_notice)]
+    repeated = [number for number, key in enumerate(keys) if key in keys[:number]]
+    if repeated:
+        runs = ", ".join(str(number + 3) for number in repeated)  # two lines come before the first row
+        raise ValueError(f"{path} holds the same run twice, again in row {runs}; delete one of each")
+    return set(keys)
 
 
 def _rows(study: Study, missing: Sequence[tuple[Cell, int]], executor: Executor | None) -> Iterator[dict[str, Any]]:
@@ -113,6 +110,11 @@ def _rows(study: Study, missing: Sequence[tuple[Cell, int]], executor: Executor 
     try:
         for future in as_completed(futures):
             yield future.result()
+    except BrokenExecutor as error:
+        raise ChildProcessError(
+            "a worker process died, often for lack of memory; the finished runs are stored: "
+            "start the study again, with fewer workers"
+        ) from error
     finally:
         for future in futures:
             future.cancel()
@@ -129,61 +131,6 @@ def _measured(measure: Measure, measurements: Sequence[str], cell: Cell, seed: i
     if unknown:
         return {**cell, "seed": seed, **blank, "error": f"measurements differ from the study's: {', '.join(unknown)}"}
     return {**cell, "seed": seed, **measured, "error": ""}
-
-
-# A results file ------------------------------------------------------------------------------------------------------
-
-
-def _open(study: Study, path: Path, on_notice: Notice) -> list[dict[str, str]]:
-    """The rows that are there; makes the file, repairs a line that was cut off, refuses another study's file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists() or path.stat().st_size == 0:
-        _append(path, f"# {json.dumps(study.header)}\n{_line(study.columns)}")
-        return []
-    content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) < len(content):
-        on_notice(f"{path.name}: the last line was cut off; removed it, its run is repeated")
-        with path.open("r+b") as file:
-            file.truncate(len(whole))
-    lines = whole.decode("utf-8").splitlines(keepends=True)
-    _refuse_other_study(study, path, lines)
-    return list(csv.DictReader(io.StringIO("".join(lines[1:]), newline="")))
-
-
-def _refuse_other_study(study: Study, path: Path, lines: Sequence[str]) -> None:
-    if len(lines) < 2 or not lines[0].startswith("# {"):
-        raise ValueError(f"{path} is not a results file: its first line must be '# {{...}}' and its second the columns")
-    stored, wanted = json.loads(lines[0][2:]), json.loads(json.dumps(study.header))
-    different = [
-        f"{name} {stored.get(name)!r} there, {wanted[name]!r} here"
-        for name in wanted
-        if stored.get(name) != wanted[name]
-    ]
-    if different:
-        raise ValueError(
-            f"{path} was made by another study or version: {'; '.join(different)}. Move it away to start anew."
-        )
-
-
-def _append(path: Path, text: str) -> None:
-    """Append and flush to disk; when the disk refuses, the file is as it was before."""
-    with path.open("ab", buffering=0) as file:
-        before = file.tell()
-        try:
-            data = text.encode()
-            while data:
-                data = data[file.write(data) :]
-            os.fsync(file.fileno())
-        except OSError:
-            file.truncate(before)
-            raise
-
-
-def _line(values: Sequence[Any]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow(values)
-    return buffer.getvalue()
 
 
 def _key(study: Study, row: Mapping[str, Any]) -> tuple[str, ...]:

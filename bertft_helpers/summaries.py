@@ -73,7 +73,7 @@ def compare(
 ) -> Difference:
     """The paired difference between two cells of a study, over the seeds that both have finished.
 
-    Raises ValueError for a factor that is not a column, naming the columns.
+    Raises ValueError for a factor that is not a column, a cell that no run has, or one with several runs per seed.
     """
     one, other = _by_seed(rows, first, value), _by_seed(rows, second, value)
     seeds = one.index.intersection(other.index).sort_values()
@@ -97,5 +97,10 @@ def _by_seed(rows: pd.DataFrame, cell: Mapping[str, Any], value: str) -> pd.Seri
         raise ValueError(f"no factor {', '.join(unknown)}; the columns are {', '.join(rows.columns)}")
     chosen = rows
     for name, wanted in cell.items():
-        chosen = chosen[chosen[name] == wanted]
+        chosen = chosen[chosen[name].isna() if wanted is None else chosen[name] == wanted]  # None is an empty field
+    if chosen.empty:
+        there = "; ".join(f"{name} {rows[name].unique().tolist()}" for name in cell)
+        raise ValueError(f"no run has {dict(cell)}; there are {there}")
+    if chosen["seed"].duplicated().any():
+        raise ValueError(f"{dict(cell)} has several runs per seed; name the other factors' values too")
     return chosen.dropna(subset=[value]).set_index("seed")[value]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bertft_helpers import experiments
 from bertft_helpers.experiments import Study, grid, load_results, run_study
 from bertft_helpers.recipes import MEASUREMENTS, Recipe
 from bertft_helpers.studies import STUDIES, find_study
@@ -124,20 +126,59 @@ def test_another_studys_file_is_refused_and_the_difference_named(tmp_path: Path,
     assert (tmp_path / "t.csv").read_bytes() == before
 
 
-def test_a_full_disk_loses_no_stored_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, real, flushed = tmp_path / "t.csv", os.fsync, [0]
+@pytest.mark.slow
+def test_a_killed_study_on_processes_loses_and_repeats_nothing(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from concurrent.futures import ProcessPoolExecutor\n"
+        "from pathlib import Path\n"
+        "from test_experiments import run_study, slowly, study\n"
+        "with ProcessPoolExecutor(2) as pool:\n"
+        f"    run_study(study(measure=slowly), Path({str(tmp_path / 't.csv')!r}), pool)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    process = subprocess.Popen([sys.executable, script], env=environment, start_new_session=True)
+    try:
+        wait_for(lambda: stored_runs(tmp_path / "t.csv") >= 5)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)  # the workers of the dead process
+    assert 5 <= stored_runs(tmp_path / "t.csv") < 24
+    rows = run_study(study(), tmp_path / "t.csv", on_notice=quiet)
+    assert rows.equals(run_study(study(), tmp_path / "whole.csv"))
+    assert stored_runs(tmp_path / "t.csv") == 24
 
-    def full(handle: int) -> None:
-        flushed[0] += 1
-        if flushed[0] == 5:
-            raise OSError(28, "No space left on device")
-        real(handle)
 
-    monkeypatch.setattr(experiments.os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        run_study(study(), path)
-    assert len(load_results(path)) == 3  # the header, three rows, and nothing of the fourth
-    assert len(run_study(study(), path)) == 24
+def stored_runs(path: Path) -> int:
+    return path.read_bytes().count(b"\n") - 2 if path.exists() else 0
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+def dies_once(factors: dict[str, Any], seed: int) -> dict[str, Any]:
+    """The first time that seed 3 runs, the worker is killed as the system does when memory runs out."""
+    marker = Path(os.environ["MARKER"])
+    if seed == 3 and not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return measure(factors, seed)
+
+
+def test_a_worker_that_dies_costs_nothing_but_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MARKER", str(tmp_path / "died"))
+    dying = study(measure=dies_once)
+    with ProcessPoolExecutor(1) as pool, pytest.raises(ChildProcessError, match="a worker process died"):
+        run_study(dying, tmp_path / "t.csv", pool)
+    assert 0 < stored_runs(tmp_path / "t.csv") < 24
+    with ProcessPoolExecutor(1) as pool:
+        rows = run_study(dying, tmp_path / "t.csv", pool)
+    assert rows.equals(run_study(study(), tmp_path / "whole.csv"))
 
 
 def test_results_that_are_not_there_say_how_to_make_them(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ LEVELS = {
     **dict.fromkeys(["pretrained", "data", "batching", "losses", "models", "vocabulary", "states", "validation"], 1),
     **dict.fromkeys(["features", "optim", "evaluation", "history", "failures"], 2),
     **dict.fromkeys(["training", "resume", "inference"], 3),
-    **dict.fromkeys(["experiments", "summaries", "recipes", "studies", "plots", "lessons"], 4),
+    **dict.fromkeys(["results", "experiments", "summaries", "recipes", "studies", "plots", "lessons"], 4),
     "series": 5,
     "cli": 6,
 }

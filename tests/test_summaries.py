@@ -60,3 +60,20 @@ def test_the_verdict_is_plain() -> None:
 def test_one_pair_has_no_spread() -> None:
     with pytest.raises(ValueError, match="1 pairs: at least two seeds"):
         paired_difference([0.9], [0.8])
+
+
+def test_a_cell_must_say_which_run_of_a_seed_is_meant() -> None:
+    two_sizes = pd.concat([ROWS.assign(size=1), ROWS.assign(size=2)])
+    with pytest.raises(ValueError, match="has several runs per seed; name the other factors"):
+        compare(two_sizes, {"rate": 1}, {"rate": 2})
+    assert compare(two_sizes, {"rate": 2, "size": 1}, {"rate": 1, "size": 1}).pairs == 3
+
+
+def test_an_empty_field_is_the_value_none() -> None:
+    rows = ROWS.assign(steps=[np.nan] * 4 + [39] * 4)
+    assert compare(rows, {"steps": None}, {"steps": 39}).pairs == 3
+
+
+def test_a_cell_that_no_run_has_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ValueError, match=r"no run has \{'rate': 7\}; there are rate \[1, 2\]"):
+        compare(ROWS, {"rate": 7}, {"rate": 1})
