@@ -101,7 +101,10 @@ class Cleaned(NamedTuple):
 
 
 def repair(text: str) -> str:
-    """One text with HTML entities decoded, Unicode in composed form (NFC) and runs of white space folded to a space."""
+    """One text with HTML entities decoded, Unicode in composed form (NFC) and runs of white space folded to a space.
+
+    Written out in lesson 09.
+    """
     return re.sub(r"\s+", " ", unicodedata.normalize("NFC", html.unescape(text))).strip()
 
 

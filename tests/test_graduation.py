@@ -39,7 +39,7 @@ INFRASTRUCTURE = {
     "resume": "training.fit with its state on disk; a test proves it equal to fit",
     "vocabulary": "a way to compute the same numbers sooner; a test proves them equal",
     "pretrained": "finding and verifying files, around the two functions that lessons write out",
-    "data": "the parts of loading and cleaning that hold no idea of their own",
+    "data": "the parts of loading that hold no idea of their own",
 }
 INFRASTRUCTURE_NAMES = {
     "batching.EncodedTexts": "a list with labels; lesson 13 writes its own",
