@@ -155,10 +155,16 @@ def _with_texts(dataset: Dataset, texts: list[str]) -> Dataset:
 
 def _build(ids: Iterable[str], texts: Iterable[str], labels: Iterable[object]) -> Dataset:
     labels = list(labels)
-    names = [str(name) for name in sorted(set(labels))]
+    names = [str(name) for name in sorted(set(labels), key=_by_number_or_name)]
     features = Features({"id": Value("string"), "text": Value("string"), "label": ClassLabel(names=names)})
     columns = {"id": list(ids), "text": list(texts), "label": [str(label) for label in labels]}
     return Dataset.from_dict(columns, features=features)
+
+
+def _by_number_or_name(label: object) -> tuple[int, str]:
+    """Class numbers in the order of numbers, also where a table holds them as text ("9" before "10"); then names."""
+    text = str(label)
+    return (int(text), "") if text.isascii() and text.isdigit() else (2**63, text)
 
 
 def _read_class_folders(folder: Path) -> Dataset:

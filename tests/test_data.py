@@ -190,6 +190,14 @@ def install_copy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return copy
 
 
+def test_class_numbers_have_one_order_in_every_kind_of_table(tmp_path: Path) -> None:
+    table = pd.DataFrame({"text": [f"text {row}" for row in range(12)], "label": range(12)})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    table.to_parquet(tmp_path / "t.parquet")
+    for name in ("t.csv", "t.parquet"):
+        assert load_texts(tmp_path / name).features["label"].names == [str(number) for number in range(12)], name
+
+
 def test_damaged_news_is_refused_by_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = install_copy(tmp_path, monkeypatch)
     assert find_news() == copy  # undamaged, the copy is accepted
