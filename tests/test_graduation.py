@@ -8,7 +8,9 @@ import inspect
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from graduation import (
     NOTEBOOKS,
     Case,
@@ -22,13 +24,10 @@ from graduation import (
     lesson_functions,
     package_functions,
 )
+from test_import_order import LEVELS
 
 PACKAGE = Path(__file__).parents[1] / "bertft_helpers"
-CORE = (
-    *("runtime", "config", "metrics", "tables", "pretrained", "data", "batching", "losses", "models", "vocabulary"),
-    *("states", "validation", "features", "optim", "evaluation", "failures", "history", "training", "resume"),
-    "inference",
-)
+CORE = [module for module, level in LEVELS.items() if level <= 3]
 INFRASTRUCTURE = {
     "runtime": "the machine, not the method",
     "config": "settings",
@@ -57,6 +56,19 @@ INFRASTRUCTURE_NAMES = {
     "metrics.Reliability": "a record",
     "inference.Prediction": "a record",
     "inference.model_card": "text",
+}
+OVERVIEW = "00"  # shows on real texts what the thirty lessons then explain
+FROZEN_FEATURES = {"features.encode_once"}  # the quick way to measure what a choice does before anything is trained
+HEADLINES = {"data.load_texts", "data.clean", "data.split"}
+BORROWED_EARLY = {  # what lessons use before the lesson that writes it out
+    "04": {*HEADLINES, *FROZEN_FEATURES, "pretrained.load_tokenizer", "batching.encode"},  # pre-trained or random?
+    "05": {*HEADLINES, *FROZEN_FEATURES},  # what another tokenizer costs
+    "06": {"batching.encode"},  # something to look at inside
+    "08": {"data.clean", "data.repair"},  # repetitions must go before a split
+    "09": {*FROZEN_FEATURES, "batching.encode"},
+    "11": FROZEN_FEATURES,
+    "12": FROZEN_FEATURES,
+    "19": {"evaluation.evaluate"},  # a run reports each epoch
 }
 
 
@@ -170,3 +182,62 @@ def test_the_package_may_add_validation_but_no_parameter_before_the_lessons_own(
         if theirs[: len(mine)] != mine:
             wrong.append(f"{case.name}: {mine} in the lesson, {theirs} in the package")
     assert wrong == []
+
+
+def test_only_what_is_known_is_borrowed_from_a_later_lesson() -> None:
+    graduated, borrowed = graduated_names(), {}
+    for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")):
+        number = path.name[:2]
+        imported = set().union(*(imported_names(without_magic(cell.source)) for cell in code_cells(path)))
+        later = {name for name in imported if graduated.get(name, "00") > number}
+        if later and number != OVERVIEW:
+            borrowed[number] = later
+    assert borrowed == BORROWED_EARLY
+
+
+def test_no_excuse_outlives_its_need() -> None:
+    assert sorted(set(INFRASTRUCTURE_NAMES) - set(public_names())) == []  # gone from the package
+    assert sorted(set(INFRASTRUCTURE_NAMES) & set(graduated_names())) == []  # a lesson writes it out by now
+    assert sorted(set(INFRASTRUCTURE) - set(CORE)) == []
+
+
+VALUE = torch.tensor([0.1, 0.2])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        torch.nextafter(VALUE, torch.tensor(1.0)),
+        VALUE.double(),
+        VALUE[None],
+        VALUE.numpy(),
+        VALUE.tolist(),
+        {0: VALUE},
+    ],
+    ids=["one bit", "another type", "another shape", "an array", "a list", "a dictionary"],
+)
+def test_the_comparison_notices_a_difference_at_any_depth(other: object) -> None:
+    assert equal({"steps": [(1, VALUE)]}, {"steps": [(1, VALUE.clone())]})
+    assert not equal({"steps": [(1, VALUE)]}, {"steps": [(1, other)]})
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ([1, 2], [1, 2, 3]),
+        ({"a": 1}, {"a": 1, "b": 2}),
+        (np.array([1.0, 2.0]), np.array([1.0, np.nextafter(2.0, 3.0)])),
+        (np.array([1, 2]), np.array([1.0, 2.0])),
+        (float("nan"), 0.0),
+        ("tech", "Tech"),
+    ],
+)
+def test_the_comparison_notices_what_is_missing_added_or_changed(left: object, right: object) -> None:
+    assert equal(left, left)
+    assert not equal(left, right)
+    assert not equal(right, left)
+
+
+def test_a_mutant_whose_source_has_changed_is_reported_instead_of_tested() -> None:
+    with pytest.raises(AssertionError, match=r"training\.fit: the lesson's source does not contain 'no such text'"):
+        lesson_functions("19", {"training.fit": ("no such text", "another")})
