@@ -7,13 +7,13 @@ NN ?=
 .PHONY: run test quick lab lessons bench
 
 run: $(READY)  ## execute all lessons into build/
-	$(BIN)/bertft run
+	OMP_NUM_THREADS=1 $(BIN)/bertft run --jobs 2
 
 test: $(READY)  ## everything that CI runs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
-	$(BIN)/bertft check --execute
+	OMP_NUM_THREADS=1 $(BIN)/bertft check --execute --jobs 2
 
 quick: $(READY)  ## the tests that take seconds
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m "not slow"

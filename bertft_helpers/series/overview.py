@@ -25,7 +25,7 @@ PARTS = {  # first lesson of each part -> its title
 INTRODUCTION = """# The lessons
 
 Each question has one notebook, which can be opened first: it begins with a recap. Minutes and memory are those of the
-last complete `make run` on two CPU cores at the lessons' own values; reading takes longer, each lesson says how long.
+last complete `make run`, two lessons side by side on two CPU cores; reading takes longer, each lesson says how long.
 The terms are explained in the [glossary](GLOSSARY.md). "Graduates" are functions that a lesson writes out and that
 `bertft_helpers` offers from then on.
 
