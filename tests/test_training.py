@@ -26,18 +26,26 @@ from bertft_helpers.training import (
 
 
 class Run:
-    """A tiny model and the parts of a loop."""
+    """A tiny model and the parts of a loop: plain descent at rate 1, so a step moves weights by their gradients."""
 
     def __init__(self, config: TrainConfig = CONFIG, **changes: float) -> None:
         self.config, self.model = config, tiny_classifier(**changes)
-        self.optimizer = torch.optim.AdamW(parameter_groups(self.model, config.learning_rate), fused=True)
-        self.schedule = linear_warmup(self.optimizer, 20, config.warmup_share)
+        self.optimizer = torch.optim.SGD(parameter_groups(self.model, 1.0, weight_decay=0.0))
+        self.schedule = linear_warmup(self.optimizer, 20, warmup_share=0.0)  # a first step at rate 0 would show nothing
 
     def step(self, batches: list[Batch], **more: object):
         return train_step(self.model, batches, self.optimizer, self.schedule, self.config, **more)
 
 
-NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+# Without dropout, and with weights large enough for gradients that a comparison can tell apart.
+NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, "initializer_range": 0.2}
+
+
+def assert_moved_alike(run: Run, expected: Run) -> None:
+    start, mine, theirs = (parameters_of(model) for model in (tiny_classifier(**NO_DROPOUT), run.model, expected.model))
+    assert max((theirs[name] - start[name]).abs().max() for name in start) > 0.01
+    for name in mine:
+        torch.testing.assert_close(mine[name], theirs[name], atol=1e-6, rtol=0, msg=name)
 
 
 def pieces(batch: Batch, sizes: list[int]) -> list[Batch]:
@@ -65,8 +73,8 @@ def test_uneven_batches_accumulated_equal_one_big_batch() -> None:
     step = parts.step(pieces(tiny_batch(9), [5, 1, 3]))
     assert step.targets == expected.targets == 9
     assert step.loss_sum == pytest.approx(expected.loss_sum, rel=1e-6)
-    for name, tensor in parameters_of(parts.model).items():
-        torch.testing.assert_close(tensor, parameters_of(whole.model)[name], atol=1e-6, rtol=0, msg=name)
+    assert step.gradient_norm == pytest.approx(expected.gradient_norm, rel=1e-6)
+    assert_moved_alike(parts, whole)
 
 
 def test_ignored_labels_do_not_weigh_in_an_accumulated_step() -> None:
@@ -74,8 +82,7 @@ def test_ignored_labels_do_not_weigh_in_an_accumulated_step() -> None:
     whole, parts = Run(**NO_DROPOUT), Run(**NO_DROPOUT)
     assert whole.step([tiny_batch(6, labels)]).targets == 4
     assert parts.step(pieces(tiny_batch(6, labels), [3, 3])).targets == 4
-    for name, tensor in parameters_of(parts.model).items():
-        torch.testing.assert_close(tensor, parameters_of(whole.model)[name], atol=1e-6, rtol=0, msg=name)
+    assert_moved_alike(parts, whole)
 
 
 def test_the_last_group_of_an_epoch_may_be_short() -> None:
@@ -97,7 +104,8 @@ def test_an_epochs_training_loss_is_weighted_by_targets() -> None:
 
 def test_fit_learns_a_rule_that_a_tiny_model_can_learn() -> None:
     config = TrainConfig(epochs=15, batch_size=4, learning_rate=1e-2)
-    run = Run(config, initializer_range=0.2, **NO_DROPOUT)
+    run = Run(config, **NO_DROPOUT)
+    run.optimizer = torch.optim.AdamW(parameter_groups(run.model, config.learning_rate), fused=True)
     rule = EncodedTexts([[2, 10 + row % 3, 20 + row, 3] for row in range(30)], [row % 3 for row in range(30)])
     train_loader, validation_loader = make_loader(rule, 4, seed=0), make_loader(rule, 8)
     run.schedule = linear_warmup(run.optimizer, steps_per_run(train_loader, config), 0.1)
@@ -122,6 +130,7 @@ def test_the_same_seed_trains_the_same_model() -> None:
         ([3.0, 2.0, 2.5, 2.6, 1.0], 2, 0.0, 4, 2),
         ([3.0, 2.0, 2.5, 1.9, 1.0], 2, 0.0, None, 5),
         ([3.0, 2.95, 2.92, 2.0], 2, 0.1, 3, 1),
+        ([3.0, 2.5, 2.5, 0.0], 2, 0.5, 3, 1),  # 2.5 gains 0.5, which is not more than 0.5
         ([float("nan"), float("nan")], 2, 0.0, 2, 0),
     ],
 )
@@ -146,6 +155,45 @@ def test_early_stopping_gives_the_best_epochs_weights_back() -> None:
     assert model.weight.item() == 2.0
 
 
+def test_a_run_stops_early_and_ends_with_the_best_epochs_weights() -> None:
+    run, seen = Run(TrainConfig(**{**vars(CONFIG), "epochs": 6})), []
+
+    def remember(row: dict[str, float]) -> None:
+        seen.append((row, parameters_of(run.model)))
+
+    stopping = EarlyStopping(patience=2, min_change=100.0)  # nothing gains that much: the first epoch stays the best
+    loaders = tiny_loader(), tiny_loader(7, seed=None)
+    history = fit(run.model, *loaders, run.optimizer, run.schedule, run.config, on_epoch=remember, stopping=stopping)
+    assert [row for row, _ in seen] == history.epochs
+    assert [row["epoch"] for row in history.epochs] == [1, 2, 3]
+    (_, first), _, (_, last) = seen
+    end = parameters_of(run.model)
+    assert all(torch.equal(end[name], first[name]) for name in end)
+    assert not all(torch.equal(end[name], last[name]) for name in end)
+
+
+def test_each_epoch_trains_with_dropout_and_in_an_order_of_its_own() -> None:
+    run, orders, modes = Run(), [], []
+
+    def spy(model: nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        orders.append(batch["rows"].tolist())
+        modes.append(model.training)
+        return classification_loss(model, batch)
+
+    loader = tiny_loader()
+    fit(run.model.eval(), loader, tiny_loader(7, seed=None), run.optimizer, run.schedule, run.config, loss_fn=spy)
+    assert all(modes)
+    first, second = orders[: len(loader)], orders[len(loader) :]
+    assert first != second
+    assert sorted(sum(first, [])) == sorted(sum(second, [])) == list(range(18))  # noqa: RUF017
+
+
+def test_gradients_left_over_from_elsewhere_do_not_count() -> None:
+    clean, left_over = Run(**NO_DROPOUT), Run(**NO_DROPOUT)
+    classification_loss(left_over.model, tiny_batch(3))[0].backward()
+    assert left_over.step([tiny_batch()]) == clean.step([tiny_batch()])
+
+
 def test_float16_scales_the_loss_and_unscales_before_clipping() -> None:
     """The scaler's arithmetic runs on a CPU; half-precision kernels of a GPU cannot be exercised here."""
     config = TrainConfig(**{**vars(CONFIG), "precision": "float16"})
@@ -154,10 +202,12 @@ def test_float16_scales_the_loss_and_unscales_before_clipping() -> None:
     expected = plain.step([tiny_batch()])
     step = scaled.step([tiny_batch()], scaler=scaler)
     assert step.gradient_norm == pytest.approx(expected.gradient_norm, rel=1e-5)
+    assert_moved_alike(scaled, plain)
     assert isinstance(make_scaler(plain.model, config), torch.amp.GradScaler)
     assert make_scaler(plain.model, CONFIG) is None
 
 
+@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")  # the schedule goes on over a skipped step
 def test_an_overflow_skips_the_step_and_halves_the_scale() -> None:
     run, scaler = Run(**NO_DROPOUT), torch.amp.GradScaler("cpu", init_scale=1e38)
     before = parameters_of(run.model)
