@@ -34,7 +34,8 @@ def test_every_text_comes_exactly_once_an_epoch(
     batches = list(sampler)
     assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
     assert max(map(len, batches)) <= batch_size
-    assert len(batches) >= len(sampler)
+    assert len(batches) == len(sampler)  # the schedule is planned by this number
+    assert sum(len(batch) < batch_size for batch in batches) <= 1
 
 
 @settings(deadline=None, max_examples=30)
@@ -114,6 +115,13 @@ def test_a_loader_names_the_row_of_each_text() -> None:
     (batch,) = make_loader(examples, 8)
     assert batch["rows"].tolist() == [0, 2, 1]
     assert batch["labels"].tolist() == [0, 0, 1]
+    assert batch["input_ids"].tolist() == [[2, 3, 0, 0], [2, 5, 3, 0], [2, 5, 6, 3]]  # 0 is BERT's [PAD]
+
+
+def test_without_a_seed_the_order_is_by_length_and_never_changes() -> None:
+    sampler = BucketBatchSampler([5, 2, 9, 2, 4], 2, seed=None)
+    sampler.set_epoch(3)
+    assert list(sampler) == list(sampler) == [[1, 3], [4, 0], [2]]
 
 
 def test_a_data_set_is_encoded_with_its_labels_and_cut() -> None:

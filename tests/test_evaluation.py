@@ -85,6 +85,19 @@ def test_the_mode_comes_back_even_after_an_error(model: FirstToken, training: bo
     assert model.training == training
 
 
+@pytest.mark.parametrize("measure", [evaluate, predict])
+@pytest.mark.parametrize("training", [True, False])
+def test_measuring_leaves_the_model_in_its_mode_even_when_it_fails(model: FirstToken, measure, training: bool) -> None:
+    model.train(training)
+    measure(model, make_loader(texts([0, 1, 2]), 2))
+    assert model.training == training
+    beyond_the_table = EncodedTexts([[1], [99, 1]], [0, 1])
+    with pytest.raises(IndexError):
+        measure(model, make_loader(beyond_the_table, 1))
+    assert model.training == training
+    assert torch.is_grad_enabled()
+
+
 def test_probabilities_of_huge_logits_stay_finite() -> None:
     probabilities = Predictions(np.array([[1000.0, 0.0], [0.0, 0.0]]), np.array([0, 1])).probabilities
     np.testing.assert_allclose(probabilities, [[1.0, 0.0], [0.5, 0.5]])
