@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -119,3 +120,27 @@ def test_quiet_libraries_silence_bars_and_advice(
 def test_peak_memory_is_in_megabytes_and_not_below_what_is_held_now() -> None:
     held_now = psutil.Process().memory_info().rss / 1e6
     assert held_now <= runtime.peak_memory_mb() < 100 * held_now
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux sets a peak back")
+def test_a_new_measurement_forgets_an_earlier_peak() -> None:
+    runtime.reset_peak_memory()
+    held = np.ones(25_000_000)  # 200 MB
+    high = runtime.peak_memory_mb()
+    del held
+    runtime.reset_peak_memory()
+    assert runtime.peak_memory_mb() < high - 150
+
+
+def test_on_a_gpu_its_own_peak_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 3_500_000_000)
+    assert runtime.peak_memory_mb(torch.device("cuda")) == 3500.0
+    assert runtime.peak_memory_mb(torch.device("cpu")) != 3500.0
+
+
+def test_an_old_gpu_on_which_no_kernel_runs_does_not_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_kernel(*shape: int, device: str) -> torch.Tensor:
+        raise RuntimeError("CUDA error: no kernel image is available for execution on the device (simulated)")
+
+    monkeypatch.setattr(torch, "ones", no_kernel)
+    assert not runtime.device_works("cuda")
