@@ -7,7 +7,7 @@ NN ?=
 .PHONY: run test quick lab lessons bench
 
 run: $(READY)  ## execute all lessons into build/
-	OMP_NUM_THREADS=1 $(BIN)/bertft run --jobs 2
+	$(BIN)/bertft run
 
 test: $(READY)  ## everything that CI runs
 	$(BIN)/ruff check .

@@ -24,8 +24,9 @@ PARTS = {  # first lesson of each part -> its title
 }
 INTRODUCTION = """# The lessons
 
-Each question has one notebook, which can be opened first: it begins with a recap. Minutes and memory are those of the
-last complete `make run`, two lessons side by side on two CPU cores; reading takes longer, each lesson says how long.
+Each question has one notebook, which can be opened first: it begins with a recap. Minutes and memory were measured with
+two lessons side by side on two CPU cores, one thread each (`OMP_NUM_THREADS=1 bertft run --jobs 2`); alone, a lesson is
+up to twice as fast. Reading takes longer; each lesson says how long.
 The terms are explained in the [glossary](GLOSSARY.md). "Graduates" are functions that a lesson writes out and that
 `bertft_helpers` offers from then on.
 
