@@ -1,0 +1,51 @@
+"""The map of the series is generated and current."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from bertft_helpers.series.overview import Cost, costs_of_map, costs_of_run, map_text
+
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+
+
+def lesson(folder: Path, name: str, title: str, tags: list[str]) -> None:
+    cells = [
+        nbformat.v4.new_markdown_cell(f"# {title}\n\nText."),
+        nbformat.v4.new_code_cell("x = 1", metadata={"tags": tags}),
+    ]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / f"{name}.ipynb")
+
+
+def test_a_row_holds_question_graduates_and_cost(tmp_path: Path) -> None:
+    lesson(tmp_path, "19_write_loop", "Q19 · How do I write the loop?", ["graduates:training.fit", "other"])
+    text = map_text(tmp_path, {"19": Cost(1.04, 2345.6)})
+    assert "| [19](19_write_loop.ipynb) | How do I write the loop? | `training.fit` | 1.0 | 2,346 |" in text
+
+
+def test_the_costs_can_be_read_back_from_a_map(tmp_path: Path) -> None:
+    lesson(tmp_path, "19_write_loop", "Q19 · How do I write the loop?", [])
+    assert costs_of_map(map_text(tmp_path, {"19": Cost(1.0, 2345.0)})) == {"19": Cost(1.0, 2345.0)}
+
+
+def test_a_lesson_without_a_measurement_is_named(tmp_path: Path) -> None:
+    lesson(tmp_path, "19_write_loop", "Q19 · How do I write the loop?", [])
+    with pytest.raises(ValueError, match="no measured minutes for 19"):
+        map_text(tmp_path, {})
+
+
+@pytest.mark.parametrize(("profile", "status"), [("smoke", "ok"), ("cpu", "failed")])
+def test_a_partial_run_is_no_source_of_costs(tmp_path: Path, profile: str, status: str) -> None:
+    run = {"profile": profile, "lessons": [{"lesson": "19_x", "status": status, "seconds": 1, "peak_mb": 1}]}
+    (tmp_path / "run.json").write_text(json.dumps(run))
+    with pytest.raises(ValueError, match="complete run at the cpu profile"):
+        costs_of_run(tmp_path / "run.json")
+
+
+def test_the_stored_map_is_current() -> None:
+    stored = (NOTEBOOKS / "README.md").read_text(encoding="utf-8")
+    assert map_text(NOTEBOOKS, costs_of_map(stored)) == stored, "the lessons changed: make run, then bertft map"
