@@ -141,11 +141,26 @@ def split(dataset: Dataset, seed: int, validation: float = 0.2, test: float = 0.
     if small:
         raise ValueError(f"too few texts of {', '.join(small)}: each class needs one for every part, so at least 3")
     rest, test_rows = train_test_split(range(len(labels)), test_size=test, random_state=seed, stratify=labels)
+    rest_labels = [labels[row] for row in rest]
+    _require_every_class("train and validation parts", rest_labels, labels, names, least=2)
     train_rows, validation_rows = train_test_split(
-        rest, test_size=validation / (1 - test), random_state=seed, stratify=[labels[row] for row in rest]
+        rest, test_size=validation / (1 - test), random_state=seed, stratify=rest_labels
     )
     parts = {"train": train_rows, "validation": validation_rows, "test": test_rows}
+    for part, rows in parts.items():
+        _require_every_class(f"{part} part", [labels[row] for row in rows], labels, names)
     return DatasetDict({name: dataset.select(sorted(rows)).flatten_indices() for name, rows in parts.items()})
+
+
+def _require_every_class(
+    where: str, labels: list[int], all_labels: list[int], names: list[str], least: int = 1
+) -> None:
+    counts = Counter(labels)
+    rare = [names[label] for label in sorted(set(all_labels)) if counts[label] < least]
+    if rare:
+        raise ValueError(
+            f"too few texts of {', '.join(rare)} for the {where}: choose a larger share, or add such texts"
+        )
 
 
 def _with_texts(dataset: Dataset, texts: list[str]) -> Dataset:

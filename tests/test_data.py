@@ -101,7 +101,7 @@ def test_a_table_with_a_missing_label_is_refused_by_row(tmp_path: Path) -> None:
 
 
 def test_views_cut_a_story() -> None:
-    story = "Shares fall \n\nThe market fell on Monday.\n\nMore text."
+    story = "\nShares fall \n \nThe market fell on Monday.\n\nMore text."
     found = {
         view: select_view(texts([(story, 0)]), view)["text"][0]
         for view in ("headline", "lead", "headline+lead", "story")
@@ -114,6 +114,10 @@ def test_views_cut_a_story() -> None:
     }
     with pytest.raises(ValueError, match="no view 'title'; choose one of headline, lead"):
         select_view(texts([(story, 0)]), "title")
+
+
+def test_the_lead_may_be_the_end_of_a_story() -> None:
+    assert select_view(texts([("Shares fall\n\nThe lead.", 0)]), "lead")["text"][0] == "The lead."
 
 
 def test_a_story_of_one_line_has_an_empty_lead() -> None:
@@ -224,3 +228,33 @@ def test_without_the_package_both_remedies_are_named(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(FileNotFoundError, match=r"pip install .*offline.*ag_news"):
         load_texts("news")
+
+
+@pytest.mark.parametrize(
+    ("shares", "part"), [((0.05, 0.2), "validation"), ((0.2, 0.05), "test"), ((0.45, 0.45), "train and validation")]
+)
+def test_a_class_that_rounds_away_from_a_part_is_named(shares: tuple[float, float], part: str) -> None:
+    rows = [(f"text {row}", row % 2) for row in range(40)] + [(f"rare {row}", 2) for row in range(3)]
+    with pytest.raises(ValueError, match=f"too few texts of c for the {part} parts?: choose a larger share"):
+        split(texts(rows), 0, *shares)
+
+
+def test_three_texts_of_a_class_are_enough_for_one_in_each_part() -> None:
+    parts = split(texts([(f"text {row}", 0) for row in range(20)] + [(f"rare {row}", 1) for row in range(3)]), 0)
+    assert {name: list(part["label"]).count(1) for name, part in parts.items()} == {
+        "train": 1,
+        "validation": 1,
+        "test": 1,
+    }
+
+
+@pytest.mark.parametrize(("validation", "test"), [(0.0, 0.2), (0.2, 0.0), (-0.1, 0.2), (0.5, 0.5), (0.2, 1.0)])
+def test_impossible_shares_are_refused(validation: float, test: float) -> None:
+    with pytest.raises(ValueError, match=rf"validation={validation} and test={test} must be above 0"):
+        split(texts([(f"text {row}", row % 3) for row in range(60)]), 0, validation, test)
+
+
+def test_a_missing_text_in_a_table_is_refused_by_row(tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_text('{"text": "a", "label": "x"}\n{"text": null, "label": "y"}\n')
+    with pytest.raises(ValueError, match=r"t\.jsonl, column 'text': no text in row 2"):
+        load_texts(tmp_path / "t.jsonl")
