@@ -103,14 +103,33 @@ def test_probabilities_of_huge_logits_stay_finite() -> None:
     np.testing.assert_allclose(probabilities, [[1.0, 0.0], [0.5, 0.5]])
 
 
-def test_an_interval_agrees_with_scipys_bootstrap() -> None:
+def test_the_class_is_the_one_with_the_largest_logit() -> None:
+    assert Predictions(np.array([[0.0, 2.0, 1.0], [-1.0, -3.0, -2.0]]), np.array([0, 0])).classes.tolist() == [1, 0]
+
+
+def test_a_model_in_half_precision_can_be_measured(model: FirstToken) -> None:
+    labels = [0, 1, 2, 1, 0]
+    measured = evaluate(model.bfloat16(), make_loader(texts(labels), 2))
+    predictions = predict(model, make_loader(texts(labels), 2))
+    assert predictions.logits.dtype == np.float32
+    exact = nn.functional.cross_entropy(torch.tensor(predictions.logits), torch.tensor(labels)).item()
+    assert measured.loss == pytest.approx(exact, abs=1e-6)  # summed in float32: bfloat16 would be off by a hundredth
+
+
+@pytest.mark.parametrize("level", [0.5, 0.95])
+def test_an_interval_agrees_with_scipys_bootstrap(level: float) -> None:
     stats = pytest.importorskip("scipy.stats")
-    values = (np.random.default_rng(1).random(300) < 0.8).astype(float)
-    low, high = bootstrap_interval(values, resamples=5000)
+    values = np.random.default_rng(1).normal(size=300)
+    low, high = bootstrap_interval(values, resamples=5000, level=level)
     theirs = stats.bootstrap(
-        (values,), np.mean, n_resamples=5000, method="percentile", rng=np.random.default_rng(2)
+        (values,),
+        np.mean,
+        n_resamples=5000,
+        confidence_level=level,
+        method="percentile",
+        rng=np.random.default_rng(2),
     ).confidence_interval
-    assert (low, high) == pytest.approx((theirs.low, theirs.high), abs=0.005)
+    assert (low, high) == pytest.approx((theirs.low, theirs.high), abs=0.01)
 
 
 def test_an_interval_of_equal_values_has_no_width() -> None:

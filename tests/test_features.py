@@ -56,6 +56,13 @@ def test_a_head_can_be_trained_on_the_features(encoder) -> None:
     assert all(parameter.grad is None for parameter in encoder.parameters())
 
 
+def test_an_encoder_in_half_precision_gives_features_in_float32(encoder) -> None:
+    expected = encode_once(encoder, TEXTS)
+    half = encoder.bfloat16()
+    assert encode_once(half, TEXTS).dtype == cache_boundary(half, TEXTS, 1)[0].dtype == torch.float32
+    torch.testing.assert_close(encode_once(half, TEXTS), expected, rtol=0, atol=0.05)
+
+
 @pytest.mark.parametrize("layers", [0, 1, 3])
 def test_the_upper_layers_continue_from_the_boundary(encoder, layers) -> None:
     states = cache_boundary(encoder, TEXTS, layers, batch_size=2)

@@ -77,6 +77,17 @@ def test_the_loss_is_computed_in_float32_from_half_precision_logits(model) -> No
         assert classification_loss(model, tiny_batch())[0].dtype == torch.float32
 
 
+def test_a_model_stored_in_half_precision_has_its_loss_in_float32(model) -> None:
+    summed, _ = classification_loss(model.bfloat16(), tiny_batch())
+    assert summed.dtype == torch.float32
+
+
+def test_a_class_may_weigh_nothing_and_smoothing_may_be_off(model) -> None:
+    batch = tiny_batch(labels=LABELS)
+    assert smoothed_loss(0.0)(model, batch)[0].item() == classification_loss(model, batch)[0].item()
+    assert weighted_loss([0.0, 0.0, 1.0])(model, tiny_batch(2, labels=[0, 1]))[0].item() == 0.0
+
+
 def test_balanced_weights_are_scikit_learns() -> None:
     labels = [0] * 6 + [1] * 3 + [2]
     expected = compute_class_weight("balanced", classes=np.arange(3), y=labels)

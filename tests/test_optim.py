@@ -50,6 +50,18 @@ def test_each_layer_gets_its_share_of_the_layer_above() -> None:
     assert rates == {"embeddings": 0.125, "layer 0": 0.25, "layer 1": 0.5, "layer 2": 1.0, "pooler": 1.0, "head": 1.0}
 
 
+def test_each_parameter_gets_the_rate_of_its_own_part() -> None:
+    model = tiny_classifier(num_hidden_layers=3)
+    groups = parameter_groups(model, 1.0, head_learning_rate=3.0, layer_decay=0.5)
+    rates = {id(parameter): group["lr"] for group in groups for parameter in group["params"]}
+    assert rates[id(model.bert.embeddings.word_embeddings.weight)] == 0.125
+    assert rates[id(model.bert.embeddings.LayerNorm.bias)] == 0.125
+    assert rates[id(model.bert.encoder.layer[0].output.dense.weight)] == 0.25
+    assert rates[id(model.bert.encoder.layer[2].attention.self.query.bias)] == 1.0
+    assert rates[id(model.bert.pooler.dense.weight)] == 1.0
+    assert rates[id(model.classifier.bias)] == 3.0
+
+
 def test_a_head_on_an_encoder_of_ones_own_is_a_head() -> None:
     model = PooledClassifier(tiny_encoder(), num_labels=3)
     rates = rates_by_part(parameter_groups(model, 1.0, head_learning_rate=3.0, layer_decay=0.5))

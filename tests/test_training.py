@@ -77,6 +77,16 @@ def test_uneven_batches_accumulated_equal_one_big_batch() -> None:
     assert_moved_alike(parts, whole)
 
 
+def test_a_step_on_one_text_moves_by_its_own_gradient() -> None:
+    run, by_hand = Run(TrainConfig(clip_norm=None), **NO_DROPOUT), tiny_classifier(**NO_DROPOUT)
+    batch = tiny_batch(1)
+    by_hand(**{name: tensor for name, tensor in batch.items() if name != "rows"}).loss.backward()
+    assert run.step([batch]).targets == 1
+    weight, bias = by_hand.classifier.weight, by_hand.classifier.bias
+    torch.testing.assert_close(run.model.classifier.weight, weight - weight.grad, atol=1e-6, rtol=0)
+    torch.testing.assert_close(run.model.classifier.bias, bias - bias.grad, atol=1e-6, rtol=0)
+
+
 def test_ignored_labels_do_not_weigh_in_an_accumulated_step() -> None:
     labels = [0, 2, -100, -100, 1, 0]
     whole, parts = Run(**NO_DROPOUT), Run(**NO_DROPOUT)
