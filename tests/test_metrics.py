@@ -87,7 +87,7 @@ def test_calibration_error_by_hand() -> None:
 
 
 def test_full_confidence_falls_into_the_last_bin() -> None:
-    assert metrics.reliability([0], [[1.0, 0.0]], bins=5).count.tolist() == [1]
+    assert metrics.reliability([0, 0], [[1.0, 0.0], [0.9, 0.1]], bins=5).count.tolist() == [2]
 
 
 def test_the_temperature_is_the_one_that_scipy_finds() -> None:
@@ -102,6 +102,12 @@ def test_the_temperature_is_the_one_that_scipy_finds() -> None:
 
     best = optimize.minimize_scalar(loss, bounds=(-3, 3), method="bounded", options={"xatol": 1e-8})
     assert metrics.fit_temperature(logits, labels) == pytest.approx(np.exp(best.x), rel=1e-4)
+
+
+def test_huge_logits_have_a_temperature() -> None:
+    logits, labels = np.array([[3.0, 0.0], [0.0, 2.0], [1.0, 0.0]]), np.array([0, 1, 1])
+    shifted = metrics.fit_temperature(logits + 5000, labels)
+    assert shifted == pytest.approx(metrics.fit_temperature(logits, labels), rel=1e-6)
 
 
 @pytest.mark.parametrize(("only_first", "only_second"), [(0, 0), (3, 3), (8, 1), (0, 6), (30, 50)])
