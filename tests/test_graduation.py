@@ -29,7 +29,7 @@ from test_import_order import LEVELS
 PACKAGE = Path(__file__).parents[1] / "bertft_helpers"
 CORE = [module for module, level in LEVELS.items() if level <= 3]
 INFRASTRUCTURE = {
-    "runtime": "the machine, not the method",
+    "runtime": "the machine: what libraries print and memory they hold, around what lesson 03 writes out",
     "config": "settings",
     "tables": "reading files: checks and messages around the csv and json modules",
     "validation": "checks and messages",
@@ -61,6 +61,8 @@ OVERVIEW = "00"  # shows on real texts what the thirty lessons then explain
 FROZEN_FEATURES = {"features.encode_once"}  # the quick way to measure what a choice does before anything is trained
 HEADLINES = {"data.load_texts", "data.clean", "data.split"}
 BORROWED_EARLY = {  # what lessons use before the lesson that writes it out
+    "02": {"runtime.set_seeds"},  # two models with the same head
+    "03": {"pretrained.load_encoder"},  # something to move and to time
     "04": {*HEADLINES, *FROZEN_FEATURES, "pretrained.load_tokenizer", "batching.encode"},  # pre-trained or random?
     "05": {*HEADLINES, *FROZEN_FEATURES},  # what another tokenizer costs
     "06": {"batching.encode"},  # something to look at inside
