@@ -142,16 +142,19 @@ def train_step(
     Written out in lesson 19.
     """
     optimizer.zero_grad()
+    pieces = None
     try:
         loss_sum, targets = _add_gradients(model, batches, config, loss_fn, scaler)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
         pieces = smaller_batches(error, batches, config)
+    if pieces is not None:  # outside the handler: the error holds on to the very memory that is missing
         return train_step(model, pieces, optimizer, schedule, config, loss_fn, scaler)
     if scaler is not None:
         scaler.unscale_(optimizer)
-    gradient_norm = divide_and_clip(model.parameters(), targets, config.clip_norm).item()
+    divisor = targets.clamp(min=1)  # a group in which every label is ignored moves nothing
+    gradient_norm = divide_and_clip(model.parameters(), divisor, config.clip_norm).item()
     learning_rate = optimizer.param_groups[0]["lr"]
     if scaler is None:
         refuse_divergence(batches, schedule.last_epoch + 1, loss_sum.item(), gradient_norm, learning_rate)
@@ -178,7 +181,7 @@ def _add_gradients(
             batch_loss, batch_targets = loss_fn(model, move_batch(batch, device))
         (batch_loss if scaler is None else scaler.scale(batch_loss)).backward()
         loss_sum, targets = loss_sum + batch_loss.detach(), targets + batch_targets
-    return loss_sum, targets.clamp(min=1)  # a group in which every label is ignored moves nothing
+    return loss_sum, targets
 
 
 @torch.no_grad()

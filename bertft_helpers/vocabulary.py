@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -52,14 +53,27 @@ class CompactEmbedding(nn.Module):
 
         Raises ValueError when the small table is not among the optimizer's parameters.
         """
-        groups = [group for group in optimizer.param_groups if any(p is self.weight for p in group["params"])]
-        if not groups:
-            raise ValueError("the optimizer was built before the vocabulary was made compact; build it afterwards")
+        self._group_in(optimizer)
 
-        def decay(*_: object) -> None:
-            self.decay *= 1 - groups[0]["lr"] * groups[0]["weight_decay"]
+        def decay(optimizer: Optimizer, *_: object) -> None:
+            group = self._group_in(optimizer)  # looked up each time: loading a state replaces the groups
+            self.decay *= 1 - group["lr"] * group["weight_decay"]
 
         optimizer.register_step_pre_hook(decay)
+
+    def _group_in(self, optimizer: Optimizer) -> dict[str, Any]:
+        for group in optimizer.param_groups:
+            if any(parameter is self.weight for parameter in group["params"]):
+                return group
+        raise ValueError("the optimizer was built before the vocabulary was made compact; build it afterwards")
+
+    def get_extra_state(self) -> torch.Tensor:
+        """The decay, so that a saved state or a copy of the best weights holds all of the table."""
+        return torch.tensor([self.decay], dtype=torch.float64)
+
+    def set_extra_state(self, state: torch.Tensor) -> None:
+        """Take over a saved decay."""
+        self.decay = float(state[0])
 
     @torch.no_grad()
     def restored(self) -> nn.Embedding:

@@ -120,4 +120,4 @@ def test_a_batch_of_ignored_labels_moves_nothing() -> None:
     before = run.weights
     step = run.step([pad_batch([{**example, "labels": -100} for example in EXAMPLES])], TrainConfig())
     assert torch.equal(run.weights, before)
-    assert (step.loss_sum, step.gradient_norm) == (0.0, 0.0)
+    assert (step.loss_sum, step.targets, step.gradient_norm) == (0.0, 0, 0.0)

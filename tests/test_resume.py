@@ -24,6 +24,7 @@ from bertft_helpers.optim import linear_warmup, parameter_groups
 from bertft_helpers.resume import fit_resumable
 from bertft_helpers.states import DamagedStateError, one_writer, read_state, states_in
 from bertft_helpers.training import EarlyStopping, History, fit, steps_per_run
+from bertft_helpers.vocabulary import compact_vocabulary, restore_vocabulary
 
 CONFIG = TrainConfig(seed=3, epochs=2, batch_size=2, learning_rate=1e-2, accumulate=2, weight_decay=0.1)
 
@@ -138,6 +139,29 @@ def test_early_stopping_resumes_with_its_count_and_its_best_weights(tmp_path: Pa
     history = fit_resumable(**run, folder=tmp_path, save_every=1, on_note=quiet, stopping=stopping())
     assert everything(run, history)["tensors"] == expected["tensors"]
     assert history.epochs == expected["epochs"]
+
+
+def test_a_compact_vocabulary_resumes_with_what_decay_has_left_of_the_other_rows(tmp_path: Path) -> None:
+    def compacted() -> dict[str, Any]:
+        run = parts()
+        torch.manual_seed(CONFIG.seed)
+        stand_in = compact_vocabulary(run["model"], run["train_loader"].dataset.input_ids)
+        groups = parameter_groups(run["model"], CONFIG.learning_rate, CONFIG.weight_decay)
+        run["optimizer"] = torch.optim.AdamW(groups, fused=True)
+        stand_in.follow(run["optimizer"])
+        run["schedule"] = linear_warmup(run["optimizer"], steps_per_run(run["train_loader"], CONFIG))
+        return run
+
+    plain = compacted()
+    fit(**plain)
+    restore_vocabulary(plain["model"])
+    with pytest.raises(Stopped):
+        fit_resumable(**compacted(), folder=tmp_path, loss_fn=stop_after(7), save_every=1, on_note=quiet)
+    run = compacted()
+    fit_resumable(**run, folder=tmp_path, save_every=1, on_note=quiet)
+    restore_vocabulary(run["model"])
+    expected, found = plain["model"].state_dict(), run["model"].state_dict()
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
