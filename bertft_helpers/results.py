@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from filelock import FileLock, Timeout
 
 Notice = Callable[[str], None]
 
@@ -63,22 +64,18 @@ def load_results(path: Path) -> pd.DataFrame:
 def only_writer(path: Path) -> Iterator[None]:
     """Hold the right to write ``path``; the system takes it back when this process ends, even by ``kill -9``.
 
-    Two writers would repeat each other's runs. Raises BlockingIOError when another process holds it. Without POSIX
-    locks (Windows) nothing is held.
+    Two writers would repeat each other's runs. Raises BlockingIOError when another process holds it.
     """
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    # A file of its own: a POSIX lock is lost as soon as its process closes any handle of the locked file.
     name = hashlib.sha256(str(Path(path).resolve()).encode()).hexdigest()[:16]
-    with (Path(tempfile.gettempdir()) / f"bertft-{name}.lock").open("a") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise BlockingIOError(f"another process is writing {path}; wait until it is done, or stop it") from error
+    lock = FileLock(Path(tempfile.gettempdir()) / f"bertft-{name}.lock")  # not beside the results: those are committed
+    try:
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise BlockingIOError(f"another process is writing {path}; wait until it is done, or stop it") from error
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def _without_cut_off_line(path: Path, content: bytes, on_notice: Notice) -> bytes:
