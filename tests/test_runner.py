@@ -121,7 +121,7 @@ def test_interrupted_work_leaves_no_kernel_behind(tmp_path: Path, sent: signal.S
     endless = "import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(300)"
     write_lesson(tmp_path / "notebooks" / "01_sleep.ipynb", [code(endless)])
     command = [sys.executable, "-m", "bertft_helpers.cli", *words]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=as_in_a_terminal)
     kernel = wait_for_pid(tmp_path / "notebooks" / "pid")
     family = psutil.Process(process.pid).children(recursive=True)
     assert kernel in [member.pid for member in family]
@@ -141,6 +141,11 @@ def test_a_killed_run_takes_its_kernel_with_it(tmp_path: Path) -> None:
     process.kill()
     process.wait()
     kernel.wait(timeout=20)  # raises when it is still there
+
+
+def as_in_a_terminal() -> None:
+    """Hear Ctrl-C, also when these tests run in the background, where a shell lets its children ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for_pid(path: Path) -> int:
