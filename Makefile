@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 NN ?=
+ARGS ?=
 
 .PHONY: run test quick lab lessons bench
 
@@ -24,8 +25,8 @@ lab: $(READY)  ## open JupyterLab on the lessons
 lessons: $(READY)  ## execute lessons and store their outputs: make lessons NN="04 19"
 	$(BIN)/bertft store $(NN)
 
-bench: $(READY)  ## print ratios against peers
-	$(foreach script,$(sort $(wildcard benchmarks/*.py)),$(BIN)/python $(script) &&) true
+bench: $(READY)  ## measure ratios against peers: make bench ARGS="--only headlines --pairs 3"
+	$(BIN)/python -m benchmarks $(ARGS)
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

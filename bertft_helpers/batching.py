@@ -82,8 +82,8 @@ def encode_dataset(
     dataset: TextDataset, tokenizer: PreTrainedTokenizerBase, max_length: int = 512, policy: str = "head"
 ) -> EncodedTexts:
     """A data set's texts, encoded and truncated, with their labels."""
-    encoded = encode(list(dataset["text"]), tokenizer)
-    return EncodedTexts([truncate(ids, max_length, policy) for ids in encoded], list(dataset["label"]))
+    encoded = encode(dataset["text"][:], tokenizer)
+    return EncodedTexts([truncate(ids, max_length, policy) for ids in encoded], dataset["label"][:])
 
 
 class BucketBatchSampler(Sampler[list[int]]):

@@ -2,57 +2,31 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from typer.core import TyperCommand
+
+from bertft_helpers import own_texts, publishing
+from bertft_helpers.console import AsJson, error_console, out_console, reported
 
 # Everything else is imported inside the commands: help and completion must answer at once.
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="Run, store and check the lessons of 'Fine-tuning BERT in PyTorch', and diagnose this machine.",
+    help="Run, store and check the lessons of 'Fine-tuning BERT in PyTorch', and fine-tune BERT on your own texts.",
 )
-out_console, error_console = Console(), Console(stderr=True)
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NN ...]", help="Lessons by number or name; all if none.")]
 Folder = Annotated[Path | None, typer.Option("--notebooks", help="Folder of the lessons.", file_okay=False)]
 CellTimeout = Annotated[int, typer.Option("--cell-timeout", min=1, help="Seconds that one cell may take.")]
 Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Lessons executed side by side.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Answer with JSON on standard output.")]
-
-
-def _reported(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn bad names into exit 2, an interrupt or what the system refuses into exit 1, a missing extra into advice."""
-
-    @functools.wraps(command)
-    def run(*args: Any, **kwargs: Any) -> None:
-        try:
-            command(*args, **kwargs)
-        except KeyboardInterrupt:
-            _stop("interrupted; no kernel is left behind", 1)
-        except ModuleNotFoundError as error:
-            _stop(f"{error}; the lessons' tools come with: pip install 'bertft-helpers[lab,offline]'", 1)
-        except ValueError as error:
-            _stop(str(error), 2)
-        except OSError as error:  # no space, a missing file, a file that another process writes, a dead worker
-            _stop(str(error), 1)
-
-    return run
-
-
-def _stop(message: str, code: int) -> None:
-    error_console.print(message, style="red", markup=False, soft_wrap=True)
-    raise typer.Exit(code)
 
 
 @app.command()
-@_reported
+@reported
 def doctor(as_json: AsJson = False) -> None:
     """Examine this machine: exit 1 when a lesson would fail here, with a remedy for each finding."""
     import json
@@ -93,7 +67,7 @@ class PairedParameters(TyperCommand):
 
 
 @app.command(cls=PairedParameters)
-@_reported
+@reported
 def run(
     names: Names = None,
     profile: Annotated[str, typer.Option("--profile", help="cpu (the lessons' own values), smoke, gpu, ...")] = "cpu",
@@ -120,7 +94,7 @@ def run(
 
 
 @app.command()
-@_reported
+@reported
 def store(names: Names = None, jobs: Jobs = 1, cell_timeout: CellTimeout = 240, notebooks: Folder = None) -> None:
     """Execute lessons at their own values and store the outputs in them; a lesson that fails is left as it was."""
     import tempfile
@@ -140,7 +114,7 @@ def store(names: Names = None, jobs: Jobs = 1, cell_timeout: CellTimeout = 240, 
 
 
 @app.command()
-@_reported
+@reported
 def check(
     names: Names = None,
     execute: Annotated[bool, typer.Option("--execute", help="Also run the cells and compare their outputs.")] = False,
@@ -170,22 +144,25 @@ def check(
 
 
 @app.command("map")
-@_reported
+@reported
 def write_map(
     run_file: Annotated[Path, typer.Option("--run", help="run.json of a complete run.")] = Path("build/run.json"),
     notebooks: Folder = None,
 ) -> None:
-    """Write notebooks/README.md: question, lesson, graduates, and the minutes and memory of the last run."""
+    """Write notebooks/README.md: question, lesson, graduates, minutes and memory of the last run; and the picture."""
     from bertft_helpers.series import catalogue, overview
+    from bertft_helpers.series.hosted import COSTS
 
     folder = notebooks or catalogue.find_folder()
-    text = overview.map_text(folder, overview.costs_of_run(run_file))
-    (folder / "README.md").write_text(text, encoding="utf-8")
+    costs = overview.costs_of_run(run_file)
+    (folder / "README.md").write_text(overview.map_text(folder, costs), encoding="utf-8")
+    COSTS.write_text(overview.costs_text(costs), encoding="utf-8")
+    (folder / overview.PICTURE).write_bytes(overview.picture_of(folder))
     out_console.print(f"wrote {folder.name}/README.md", highlight=False)
 
 
 @app.command()
-@_reported
+@reported
 def study(
     name: Annotated[str, typer.Argument(help="freezing, learning_rates, batch_sizes, small_data, ...")],
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that run side by side.")] = 1,
@@ -219,6 +196,11 @@ def _execute(lessons: list, plan: dict, out: Path, cell_timeout: int, jobs: int)
     with report.Progressing(out_console) as progress:
         return runner.run_lessons(lessons, plan, out, progress, cell_timeout, jobs)
 
+
+app.command()(publishing.stamp)
+app.command()(publishing.workshop)
+for command in (own_texts.train, own_texts.evaluate, own_texts.predict):
+    app.command()(command)
 
 if __name__ == "__main__":
     app()

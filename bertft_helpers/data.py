@@ -90,7 +90,7 @@ def select_view(stories: Dataset, view: str) -> Dataset:
     """
     if view not in VIEWS:
         raise ValueError(f"there is no view {view!r}; choose one of {', '.join(VIEWS)}")
-    return _with_texts(stories, [VIEWS[view](story) for story in stories["text"]])
+    return _with_texts(stories, [VIEWS[view](story) for story in stories["text"][:]])
 
 
 class Cleaned(NamedTuple):
@@ -113,7 +113,7 @@ def clean(dataset: Dataset) -> Cleaned:
 
     Equal texts under two labels are all removed, since nobody can tell which label is right. Written out in lesson 09.
     """
-    rows = pd.DataFrame({name: list(dataset[name]) for name in ("id", "text", "label")})
+    rows = pd.DataFrame({name: dataset[name][:] for name in ("id", "text", "label")})
     rows["text"] = rows["text"].map(repair)
     labels_of_text = rows.groupby("text")["label"].transform("nunique")
     rows["reason"] = ""
@@ -135,7 +135,7 @@ def split(dataset: Dataset, seed: int, validation: float = 0.2, test: float = 0.
     """
     if not (validation > 0 and test > 0 and validation + test < 1):
         raise ValueError(f"validation={validation} and test={test} must be above 0 and leave a share for training")
-    labels = list(dataset["label"])
+    labels = dataset["label"][:]
     names = dataset.features["label"].names
     small = [f"{names[label]} ({count})" for label, count in Counter(labels).items() if count < 3]
     if small:
@@ -164,7 +164,7 @@ def _require_every_class(
 
 
 def _with_texts(dataset: Dataset, texts: list[str]) -> Dataset:
-    columns = {"id": list(dataset["id"]), "text": texts, "label": list(dataset["label"])}
+    columns = {"id": dataset["id"][:], "text": texts, "label": dataset["label"][:]}
     return Dataset.from_dict(columns, features=dataset.features)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
+from concurrent.futures import Executor, Future, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -110,10 +110,10 @@ def _rows(study: Study, missing: Sequence[tuple[Cell, int]], executor: Executor 
     try:
         for future in as_completed(futures):
             yield future.result()
-    except BrokenExecutor as error:
+    except Exception as error:  # a run's own errors are rows: what is raised here is the executor's
         raise ChildProcessError(
-            "a worker process died, often for lack of memory; the finished runs are stored: "
-            "start the study again, with fewer workers"
+            f"the executor lost a run ({type(error).__name__}), often because a worker process died for lack of "
+            "memory; the finished runs are stored: start the study again, with fewer workers"
         ) from error
     finally:
         for future in futures:

@@ -31,7 +31,8 @@ class TextClassifier:
     """A fine-tuned model with its tokenizer: texts in, label names and probabilities out.
 
     ``max_length`` is where texts are cut, in tokens (by default what the model allows); ``token_budget`` the size
-    of a batch in tokens with padding: about 1,000 on a CPU, more on a GPU. Written out in lesson 24.
+    of a batch in tokens with padding: about 1,000 on a CPU, more on a GPU; ``policy`` which part of a long text stays
+    (``batching.truncate``). Written out in lesson 24.
     """
 
     def __init__(
@@ -40,11 +41,13 @@ class TextClassifier:
         tokenizer: PreTrainedTokenizerBase,
         max_length: int | None = None,
         token_budget: int = 1024,
+        policy: str = "head",
     ) -> None:
         self.model = model
         self.tokenizer = tokenizer
         self.max_length = max_length or min(tokenizer.model_max_length, model.config.max_position_embeddings)
         self.token_budget = token_budget
+        self.policy = policy
 
     @property
     def label_names(self) -> list[str]:
@@ -62,9 +65,8 @@ class TextClassifier:
             return []
         check_texts(texts, "texts to predict")
         check_not_blank(texts, "texts to predict")
-        probabilities = text_logits(self.model, self.tokenizer, texts, self.max_length, self.token_budget).softmax(
-            dim=1
-        )
+        logits = text_logits(self.model, self.tokenizer, texts, self.max_length, self.token_budget, self.policy)
+        probabilities = logits.softmax(dim=1)
         named = [dict(zip(self.label_names, row, strict=True)) for row in probabilities.tolist()]
         best = [max(row, key=row.get) for row in named]
         return [Prediction(label, row[label], row) for label, row in zip(best, named, strict=True)]
@@ -92,6 +94,8 @@ class TextClassifier:
         tokenizer = copy.deepcopy(self.tokenizer)
         tokenizer.model_max_length = self.max_length  # where other tools will cut texts
         tokenizer.save_pretrained(folder)
+        if self.policy != "head":  # what other tools do with long texts, and so what no note means
+            self.model.config.truncation_policy = self.policy
         self.model.save_pretrained(folder)
         (folder / "README.md").write_text(model_card(self.label_names, self.max_length, facts), encoding="utf-8")
 
@@ -103,7 +107,8 @@ class TextClassifier:
         if missing:
             raise FileNotFoundError(f"{folder} is no saved classifier: {' and '.join(missing)} missing")
         model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True)
-        return cls(model.to(device), AutoTokenizer.from_pretrained(folder), token_budget=token_budget)
+        policy = getattr(model.config, "truncation_policy", "head")
+        return cls(model.to(device), AutoTokenizer.from_pretrained(folder), None, token_budget, policy)
 
 
 def batches_within(lengths: Sequence[int], token_budget: int) -> list[list[int]]:
@@ -129,13 +134,15 @@ def text_logits(
     texts: Sequence[str],
     max_length: int,
     token_budget: int = 1024,
+    policy: str = "head",
 ) -> torch.Tensor:
     """Logits ``[texts, labels]`` on the CPU, in the order of the texts, whatever their lengths.
 
-    Texts are cut after ``max_length`` tokens. The model is left in the mode it had. Written out in lesson 24.
+    Texts are cut to ``max_length`` tokens by ``policy``. The model is left in the mode it had.
+    Written out in lesson 24.
     """
     device = next(model.parameters()).device
-    encoded = [truncate(ids, max_length) for ids in encode(texts, tokenizer)]
+    encoded = [truncate(ids, max_length, policy) for ids in encode(texts, tokenizer)]
     logits = torch.empty(len(texts), model.config.num_labels)
     with evaluation_mode(model):
         for rows in batches_within([len(ids) for ids in encoded], token_budget):

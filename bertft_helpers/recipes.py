@@ -46,14 +46,14 @@ FROZEN = ("nothing", "embeddings", *(f"{n} layers" for n in range(1, 7)), "all b
 class Recipe:
     """The settings of one run on ``per_class`` headlines of each desk, drawn by the run's seed.
 
-    ``steps`` (when given) replaces ``epochs``; ``frozen`` is one of ``FROZEN`` or ``"features"`` (logistic regression
-    on frozen features, the baseline); ``reinitialised`` counts top layers that start at random; ``flipped`` is the
-    share of training labels replaced by a wrong one. Raises ValueError naming what is allowed.
+    ``max_steps`` (when given) replaces ``epochs``; ``frozen`` is one of ``FROZEN`` or ``"features"`` (logistic
+    regression on frozen features, the baseline); ``reinitialised`` counts top layers that start at random; ``flipped``
+    is the share of training labels replaced by a wrong one. Raises ValueError naming what is allowed.
     """
 
     per_class: int = 60
     epochs: int = 3
-    steps: int | None = None
+    max_steps: int | None = None
     batch_size: int = 16
     learning_rate: float = 2e-4
     head_learning_rate: float | None = None
@@ -145,7 +145,7 @@ def build_run(recipe: Recipe, seed: int) -> tuple[BertForSequenceClassification,
 
 def train(model: BertForSequenceClassification, loader: DataLoader, recipe: Recipe, seed: int) -> tuple[int, int]:
     """Train in place with a compact vocabulary; returns optimizer steps and tokens seen."""
-    total = recipe.steps or recipe.epochs * len(loader)
+    total = recipe.max_steps or recipe.epochs * len(loader)
     compact = compact_vocabulary(model, loader.dataset.input_ids)
     blocks = _blocks(model)
     optimizer, schedule = optimizer_and_schedule(model, recipe, total)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import itertools
@@ -17,6 +18,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
 from bertft_helpers.config import TrainConfig
+from bertft_helpers.dropout import byte_generator
 from bertft_helpers.losses import LossFn, classification_loss
 from bertft_helpers.states import (
     DamagedStateError,
@@ -85,7 +87,7 @@ class Run:
             self.stopping.best_weights = tensors.get("best")
         self.history = History([Step(**step) for step in facts["steps"]], facts["epochs"])
         self.epoch, self.step = facts["epoch"], facts["step"]
-        set_random_state(tensors["random"])
+        set_random_state(tensors["random"], byte_generator(self.model))
 
     def _best_step(self) -> int | None:
         """The number of steps at the end of the epoch with the lowest validation loss."""
@@ -98,7 +100,7 @@ class Run:
         tensors = {
             "model": self.model.state_dict(),
             "optimizer": split_optimizer(self.optimizer)[0],
-            "random": random_state(),
+            "random": random_state(byte_generator(self.model)),
         }
         if self.stopping is not None and self.stopping.best_weights is not None:
             tensors["best"] = self.stopping.best_weights
@@ -135,13 +137,15 @@ def fit_resumable(
     keep: int = 2,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
     on_note: Note = print,
+    writes: bool = True,
 ) -> History:
     """``training.fit`` that saves a state every ``save_every`` steps and each epoch, and goes on from the newest one.
 
     Call it again with the same arguments after any interruption: parameters, optimizer and history end bit for bit as
     if nothing had happened. A damaged state is stepped over and noted. Keeps the ``keep`` newest states and the best
     epoch's. Raises ValueError when the folder holds another run (naming the difference), RuntimeError when another
-    process writes to it or no state in it can be read.
+    process writes to it or no state in it can be read. Of several processes that train together only one ``writes``;
+    the others resume from what it wrote.
     """
     check_run(model, train_loader, validation_loader)
     run = Run(
@@ -152,16 +156,17 @@ def fit_resumable(
         stopping,
         identity_of(model, train_loader, config, stopping),
     )
-    with one_writer(folder, on_note):
+    save = (lambda: run.save(folder, keep, on_note)) if writes else (lambda: None)
+    with one_writer(folder, on_note) if writes else contextlib.nullcontext():
         _restore_newest(run, folder, on_note)
         while run.epoch < config.epochs and not _stopped(stopping):
-            _finish_epoch(run, train_loader, config, loss_fn, lambda: run.save(folder, keep, on_note), save_every)
+            _finish_epoch(run, train_loader, config, loss_fn, save, save_every)
             row = close_epoch(model, validation_loader, run.epoch + 1, run.history.steps[-run.step :])
             run.history.epochs.append(row)
             if stopping is not None:
                 stopping.update(row, model)
             run.epoch, run.step = run.epoch + 1, 0
-            run.save(folder, keep, on_note)
+            save()
             if on_epoch is not None:
                 on_epoch(row)
     if stopping is not None:
@@ -172,7 +177,7 @@ def fit_resumable(
 def identity_of(
     model: nn.Module, train_loader: DataLoader, config: TrainConfig, stopping: EarlyStopping | None = None
 ) -> dict[str, Any]:
-    """What must be equal for a state to belong to a run: settings, training data, labels, model shape."""
+    """What must be equal for a state to belong to a run: settings, training data, labels, model shape, dropout."""
     data, labels = hashlib.sha256(), hashlib.sha256()
     examples, sampler = train_loader.dataset, train_loader.batch_sampler
     for ids, label in zip(examples.input_ids, examples.labels, strict=True):
@@ -186,6 +191,7 @@ def identity_of(
         "order of the loader": f"seed {sampler.seed}, batches of {sampler.batch_size}",
         "steps_per_epoch": -(-len(train_loader) // config.accumulate),
         "model": hashlib.sha256("\n".join(shapes).encode()).hexdigest(),
+        "dropout": "plain" if byte_generator(model) is None else "drawn as bytes",
         "early stopping": None if stopping is None else [stopping.patience, stopping.monitor, stopping.min_change],
     }
 

@@ -152,16 +152,20 @@ def join_optimizer(tensors: Tensors, groups: list[dict[str, Any]]) -> dict[str, 
     return {"state": state, "param_groups": groups}
 
 
-def random_state() -> Tensors:
-    """The state of torch's generators, which draw dropout."""
+def random_state(own: torch.Generator | None = None) -> Tensors:
+    """The states of the generators that draw dropout: torch's, and a model's ``own`` if it has one."""
     states = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         states["cuda"] = torch.cuda.get_rng_state()
+    if own is not None:
+        states["own"] = own.get_state()
     return states
 
 
-def set_random_state(states: Tensors) -> None:
+def set_random_state(states: Tensors, own: torch.Generator | None = None) -> None:
     """Put the generators back where ``random_state`` found them."""
     torch.set_rng_state(states["cpu"])
     if "cuda" in states and torch.cuda.is_available():
         torch.cuda.set_rng_state(states["cuda"])
+    if own is not None:
+        own.set_state(states["own"])

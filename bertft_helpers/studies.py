@@ -6,9 +6,11 @@ import functools
 import itertools
 import time
 from collections.abc import Iterable
+from importlib.resources import as_file, files
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from bertft_helpers import recipes
 from bertft_helpers.batching import EncodedTexts, make_loader
@@ -16,6 +18,7 @@ from bertft_helpers.config import TrainConfig
 from bertft_helpers.evaluation import evaluate
 from bertft_helpers.experiments import Cell, Study, grid
 from bertft_helpers.recipes import FROZEN, MEASUREMENTS, Recipe
+from bertft_helpers.results import load_results
 from bertft_helpers.runtime import quiet_libraries
 from bertft_helpers.training import train_epoch
 from bertft_helpers.vocabulary import compact_vocabulary, restore_vocabulary
@@ -55,12 +58,12 @@ def _batch_sizes() -> Study:
     scalings = {"fixed": 0.0, "root": 0.5, "linear": 1.0}
     cells = []
     equal_epochs, equal_steps = None, 39  # three epochs at batch 16 make 39 steps
-    for steps, (scaling, power), size in itertools.product((equal_epochs, equal_steps), scalings.items(), sizes):
-        if size == 16 and scaling != "fixed":
-            continue  # the point at which all scalings agree
+    for max_steps, (scaling, power), size in itertools.product((equal_epochs, equal_steps), scalings.items(), sizes):
+        if size == 16 and (scaling != "fixed" or max_steps is equal_steps):
+            continue  # the point at which all of them agree
         rate = start * (size / 16) ** power
-        cells.append({"batch_size": size, "learning_rate": rate, "steps": steps, "per_class": 40})
-    return _study("batch_sizes", [dict(cell) for cell in {tuple(cell.items()): None for cell in cells}])
+        cells.append({"batch_size": size, "learning_rate": rate, "max_steps": max_steps, "per_class": 40})
+    return _study("batch_sizes", cells)
 
 
 def _small_data() -> Study:
@@ -172,6 +175,12 @@ STUDIES = {
         _early_stopping(),
     )
 }
+
+
+def stored_results(name: str) -> pd.DataFrame:
+    """All rows of a committed study, which travels with the package. Raises ValueError listing the studies."""
+    with as_file(files("bertft_helpers.study_results") / f"{find_study(name).name}.csv") as path:
+        return load_results(path)
 
 
 def find_study(name: str) -> Study:

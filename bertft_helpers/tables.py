@@ -89,7 +89,10 @@ def _read_delimited(name: str, content: bytes, delimiter: str) -> pd.DataFrame:
         ) from error
     finally:
         csv.field_size_limit(limit)
+    if not lines:
+        raise ValueError(f"{name} is empty; it must hold a header and at least one row")
     (_, header), body = lines[0], lines[1:]
+    _refuse_repeated(name, header)
     broken = [row for row, fields in body if len(fields) != len(header)]
     if broken:
         raise ValueError(
@@ -99,13 +102,19 @@ def _read_delimited(name: str, content: bytes, delimiter: str) -> pd.DataFrame:
     return pd.DataFrame([fields for _, fields in body], columns=header, index=[row for row, _ in body], dtype=object)
 
 
+def _refuse_repeated(name: str, header: Sequence[str]) -> None:
+    repeated = sorted({column for column in header if header.count(column) > 1})
+    if repeated:
+        raise ValueError(f"{name} has several columns named {', '.join(map(repr, repeated))}; give each its own name")
+
+
 def _read_json_lines(name: str, content: bytes) -> pd.DataFrame:
     records, broken = {}, []
     for row, line in enumerate(decode(content).split("\n"), 1):
         if line.strip():
             try:
                 record = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):  # a thousand open brackets are no record either
                 record = None
             if isinstance(record, dict):
                 records[row] = record

@@ -28,7 +28,7 @@ class EarlyStopping:
     """Ends a run when ``monitor`` has not improved by more than ``min_change`` for ``patience`` epochs.
 
     ``monitor`` is a column of the epoch's row; a name that ends in ``loss`` improves downwards, any other upwards.
-    Keeps a copy of the best epoch's weights.
+    Keeps a copy of the best epoch's weights. Written out in lesson 29.
     """
 
     patience: int
@@ -156,14 +156,24 @@ def train_step(
     divisor = targets.clamp(min=1)  # a group in which every label is ignored moves nothing
     gradient_norm = divide_and_clip(model.parameters(), divisor, config.clip_norm).item()
     learning_rate = optimizer.param_groups[0]["lr"]
+    # A gradient that overflows under a scaler is planned for; a loss that is no number never is.
+    suspect = gradient_norm if scaler is None else 0.0
+    refuse_divergence(batches, schedule.last_epoch + 1, loss_sum.item(), suspect, learning_rate)
     if scaler is None:
-        refuse_divergence(batches, schedule.last_epoch + 1, loss_sum.item(), gradient_norm, learning_rate)
         optimizer.step()
+        schedule.step()
     else:
-        scaler.step(optimizer)  # skipped by the scaler when a gradient overflowed
-        scaler.update()
-    schedule.step()
+        _step_unless_overflowed(optimizer, schedule, scaler)
     return Step(loss_sum.item(), int(targets.item()), gradient_norm, learning_rate)
+
+
+def _step_unless_overflowed(optimizer: Optimizer, schedule: LRScheduler, scaler: torch.amp.GradScaler) -> None:
+    """Step and schedule; where a gradient overflowed the scaler skips the step, and the schedule waits too."""
+    scale = scaler.get_scale()
+    scaler.step(optimizer)
+    scaler.update()
+    if scaler.get_scale() >= scale:
+        schedule.step()
 
 
 def _add_gradients(

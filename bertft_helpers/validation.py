@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 import numbers
+import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 from torch.utils.data import DataLoader
-from transformers import PreTrainedModel
 
 from bertft_helpers.batching import EncodedTexts
 from bertft_helpers.losses import IGNORE
 from bertft_helpers.tables import name_rows
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")  # JSON may spell it; no file or tokenizer can hold it
 
 
 def check_texts(texts: Sequence[Any], where: str, rows: Sequence[int] | None = None) -> None:
@@ -43,7 +48,9 @@ def _wrong_text(text: Any) -> str:
         return "no text"
     if isinstance(text, bytes):
         return "bytes instead of text (decode them)"
-    return "" if isinstance(text, str) else f"a {type(text).__name__} instead of text"
+    if not isinstance(text, str):
+        return f"a {type(text).__name__} instead of text"
+    return "half a character (a lone surrogate; export the texts again)" if HALF_CHARACTER.search(text) else ""
 
 
 def check_labels(labels: Sequence[Any], where: str, rows: Sequence[int] | None = None) -> list[str]:
@@ -70,8 +77,8 @@ def _wrong_label(label: Any) -> str:
     if label is None or (isinstance(label, float) and math.isnan(label)):
         return "no label"
     if isinstance(label, str):
-        return "" if label.strip() else "an empty label"
-    if isinstance(label, bool) or not isinstance(label, numbers.Real):
+        return _wrong_text(label) if label.strip() else "an empty label"
+    if isinstance(label, bool) or not isinstance(label, numbers.Real) or math.isinf(label):
         return f"the label {label!r} of type {type(label).__name__}"
     if label != int(label):
         return f"the fractional label {label}"
@@ -101,6 +108,8 @@ def check_parts(parts: Mapping[str, tuple[Sequence[str], Sequence[int]]], label_
 
 def check_run(model: nn.Module, *loaders: DataLoader) -> None:
     """``check_examples`` for each loader of encoded texts that is to feed a transformers model; others pass unseen."""
+    from transformers import PreTrainedModel  # takes seconds where there is no model yet, and texts do without it
+
     for loader in loaders:
         if isinstance(model, PreTrainedModel) and isinstance(loader.dataset, EncodedTexts):
             check_examples(loader.dataset, model)

@@ -9,6 +9,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+pytest_plugins = ["figures"]
+
 SETUP = "import os  # makes nothing importable here: the package is installed"
 FIGURE = """
 from base64 import b64decode
@@ -27,6 +29,11 @@ def code(source: str, *tags: str) -> nbformat.NotebookNode:
     return nbformat.v4.new_code_cell(source.strip(), metadata={"tags": list(tags)} if tags else {})
 
 
+def folded(cell: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    cell.metadata.jupyter = {"source_hidden": True}
+    return cell
+
+
 def write_lesson(path: Path, cells: Sequence[nbformat.NotebookNode]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     notebook = nbformat.v4.new_notebook(cells=list(cells))
@@ -39,7 +46,7 @@ def write_lesson(path: Path, cells: Sequence[nbformat.NotebookNode]) -> Path:
 def complete_lesson() -> list[nbformat.NotebookNode]:
     """A lesson that passes every gate once its outputs are stored."""
     return [
-        text("# Q5 · How many words are there?"),
+        text("# Q5 · How many words are there?\n\n**Time** about 10 minutes to read; the cells run for a second."),
         code(SETUP, "setup"),
         code("from bertft_helpers.lessons import check"),
         code("SMOKE = False  # skips what a small run cannot show\nN_WORDS = 12  # how many words", "parameters"),
@@ -52,9 +59,11 @@ def complete_lesson() -> list[nbformat.NotebookNode]:
         code("check('all words are there', len(words), equals=N_WORDS, skip=SMOKE)"),
         code("check('most are shared', share, low=0.8)\ncheck('not all are shared', share, high=0.9)"),
         text("## What goes wrong\n\nNothing.\n\n## Choices\n\nFew.\n\n## Exercises"),
-        code(SOLUTION.format(1), "solution"),
-        code(SOLUTION.format(2), "solution"),
+        folded(code(SOLUTION.format(1), "solution")),
+        folded(code(SOLUTION.format(2), "solution")),
         text("## Takeaways\n\nWords can be counted."),
+        code("print('the end')"),
+        *(text(f"Remark {number}.") for number in range(1, 8)),
     ]
 
 

@@ -173,6 +173,17 @@ CASES: dict[str, tuple[Callable[[Path], object], type[Exception], list[str]]] = 
         ["header's 2", "rows 3 and 4", "quotation marks"],
     ),
     "an open quotation mark": (table(b'text,label\n"a,b\n'), ValueError, ["cannot be read", "quotation marks"]),
+    "two columns of one name": (
+        table(b"text,label,text\na,b,c\n"),
+        ValueError,
+        ["several columns named 'text'", "its own name"],
+    ),
+    "half a character": (
+        texts("a", "\ud800"),
+        ValueError,
+        ["half a character", "row 2", "export the texts again"],
+    ),
+    "a label without end": (labels(0, float("inf")), ValueError, ["the label inf", "row 2"]),
     "NUL bytes": (table(b"text,label\na\0,b\n"), ValueError, ["NUL bytes in row 2", "export it again"]),
     "UTF-16": (table("text,label\na,b\n".encode("utf-16")), ValueError, ["UTF-16", "save it as UTF-8"]),
     "lines that are no JSON": (
@@ -195,8 +206,9 @@ def test_bad_input_is_refused_in_words_that_help(name: str, tmp_path: Path) -> N
     assert [part for part in parts if part not in message] == [], message
 
 
-def test_there_are_at_least_forty_cases() -> None:
+def test_there_are_at_least_forty_cases(report: Callable[[str, object], None]) -> None:
     assert len(CASES) >= 40
+    report("kinds of bad input refused in words that help", len(CASES))
 
 
 def test_an_unreadable_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

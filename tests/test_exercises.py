@@ -9,23 +9,15 @@ from pathlib import Path
 import nbformat
 import pytest
 from conftest import Silent
-from nbgrader.preprocessors import ClearSolutions
-from traitlets.config import Config
 
 from bertft_helpers.series.catalogue import Lesson, find_lessons, plan_parameters
+from bertft_helpers.series.editions import learners_copy
+from bertft_helpers.series.notebook import read_notebook
 from bertft_helpers.series.runner import run_lessons
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 LESSONS = find_lessons(NOTEBOOKS)
 VERDICT = re.compile(r"^Exercise (\w+): (correct|not yet)", flags=re.MULTILINE)
-
-
-def without_solutions(path: Path) -> nbformat.NotebookNode:
-    """The learner's copy: nbgrader replaces what stands between the markers of a solution."""
-    stubs = {"python": "...  # your answer"}
-    clear = ClearSolutions(config=Config({"ClearSolutions": {"code_stub": stubs, "enforce_metadata": False}}))
-    notebook, _ = clear.preprocess(nbformat.read(path, as_version=4), {})
-    return notebook
 
 
 def verdicts(path: Path) -> dict[str, str]:
@@ -51,7 +43,7 @@ def test_an_empty_answer_is_told_not_yet_and_the_lesson_runs_on(lesson: Lesson, 
     folder = tmp_path / "notebooks"
     folder.mkdir()
     shutil.copytree(NOTEBOOKS / "results", folder / "results")
-    nbformat.write(without_solutions(lesson.path), folder / lesson.path.name)
+    nbformat.write(learners_copy(read_notebook(lesson.path)), folder / lesson.path.name)
     parameters = plan_parameters(NOTEBOOKS, [lesson], "smoke")
     (outcome,) = run_lessons([Lesson(folder / lesson.path.name)], parameters, tmp_path / "build", Silent())
     assert outcome.ok, f"cell {outcome.cell}: {outcome.source}: {outcome.error}"

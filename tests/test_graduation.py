@@ -37,6 +37,10 @@ INFRASTRUCTURE = {
     "failures": "checks and messages",
     "resume": "training.fit with its state on disk; a test proves it equal to fit",
     "vocabulary": "a way to compute the same numbers sooner; a test proves them equal",
+    "frozen": "a way to compute the same numbers sooner; a test proves them equal",
+    "dropout": "a quicker dropout, an option; tests prove its rate and its equality when off",
+    "first_token": "a way to compute the same numbers sooner; a test proves them equal",
+    "throughput": "switches of the process",
     "pretrained": "finding and verifying files, around the two functions that lessons write out",
     "data": "the parts of loading that hold no idea of their own",
 }
@@ -49,7 +53,6 @@ INFRASTRUCTURE_NAMES = {
     "training.steps_per_run": "a multiplication",
     "training.make_scaler": "needs a GPU to be shown",
     "training.close_epoch": "a part of fit",
-    "training.EarlyStopping": "written out in lesson 29",
     "history.Step": "a record",
     "metrics.ClassScores": "a record",
     "metrics.Curve": "a record",

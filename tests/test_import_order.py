@@ -11,13 +11,16 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "bertft_helpers"
 LEVELS = {
-    **dict.fromkeys(["runtime", "config", "metrics", "tables"], 0),
-    **dict.fromkeys(["pretrained", "data", "batching", "losses", "models", "vocabulary", "states", "validation"], 1),
-    **dict.fromkeys(["features", "optim", "evaluation", "history", "failures"], 2),
+    **dict.fromkeys(["runtime", "config", "metrics", "tables", "throughput"], 0),
+    **dict.fromkeys(["pretrained", "data", "batching", "losses", "models", "validation"], 1),
+    **dict.fromkeys(["vocabulary", "dropout", "first_token", "states"], 1),
+    **dict.fromkeys(["features", "optim", "evaluation", "history", "failures", "frozen"], 2),
     **dict.fromkeys(["training", "resume", "inference"], 3),
     **dict.fromkeys(["results", "experiments", "summaries", "recipes", "studies", "plots", "lessons"], 4),
+    **dict.fromkeys(["excerpts", "sources", "distributed", "prepared", "plan", "task", "baselines", "diagnosis"], 4),
+    **dict.fromkeys(["verdict", "report", "labelling", "scoring"], 4),
     "series": 5,
-    "cli": 6,
+    **dict.fromkeys(["cli", "console", "publishing", "own_texts"], 6),
 }
 CORE_LEVELS = range(5)
 TOOLS = {

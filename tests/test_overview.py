@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from bertft_helpers.series.overview import Cost, costs_of_map, costs_of_run, map_text
+from bertft_helpers.series.overview import PICTURE, Cost, costs_of_map, costs_of_run, map_text, picture_of
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
@@ -49,3 +49,8 @@ def test_a_partial_run_is_no_source_of_costs(tmp_path: Path, profile: str, statu
 def test_the_stored_map_is_current() -> None:
     stored = (NOTEBOOKS / "README.md").read_text(encoding="utf-8")
     assert map_text(NOTEBOOKS, costs_of_map(stored)) == stored, "the lessons changed: make run, then bertft map"
+
+
+def test_the_readmes_picture_is_the_stored_figure_of_lesson_00() -> None:
+    assert (NOTEBOOKS / PICTURE).read_bytes() == picture_of(NOTEBOOKS), "lesson 00 changed: make run, then bertft map"
+    assert f"](notebooks/{PICTURE})" in (NOTEBOOKS.parent / "README.md").read_text(encoding="utf-8")

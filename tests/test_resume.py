@@ -19,6 +19,7 @@ from transformers import BertConfig, BertForSequenceClassification
 from bertft_helpers import states
 from bertft_helpers.batching import EncodedTexts, make_loader
 from bertft_helpers.config import TrainConfig
+from bertft_helpers.dropout import use_byte_dropout
 from bertft_helpers.losses import classification_loss
 from bertft_helpers.optim import linear_warmup, parameter_groups
 from bertft_helpers.resume import fit_resumable
@@ -109,12 +110,13 @@ def test_without_interruption_it_is_fit(tmp_path: Path) -> None:
     assert everything(saved, fit_resumable(**saved, folder=tmp_path, on_note=quiet)) == expected
 
 
-def test_an_interruption_at_any_batch_changes_no_bit(tmp_path: Path) -> None:
+def test_an_interruption_at_any_batch_changes_no_bit(tmp_path: Path, report: Callable[[str, object], None]) -> None:
     run = parts()
     expected = everything(run, fit(**run))
     batches = CONFIG.epochs * len(run["train_loader"])
     for stop in range(batches):
         assert resumed(tmp_path / str(stop), [stop]) == expected, f"interrupted at batch {stop}"
+    report("batches at which a run was interrupted and went on bit for bit", batches)
 
 
 def test_many_interruptions_in_one_run_change_no_bit(tmp_path: Path) -> None:
@@ -162,6 +164,20 @@ def test_a_compact_vocabulary_resumes_with_what_decay_has_left_of_the_other_rows
     restore_vocabulary(run["model"])
     expected, found = plain["model"].state_dict(), run["model"].state_dict()
     assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+
+
+def test_byte_drawn_dropout_resumes_where_its_generator_was(tmp_path: Path) -> None:
+    def with_bytes() -> dict[str, Any]:
+        run = parts()
+        use_byte_dropout(run["model"], seed=5)
+        return run
+
+    plain = with_bytes()
+    expected = everything(plain, fit(**plain))
+    with pytest.raises(Stopped):
+        fit_resumable(**with_bytes(), folder=tmp_path, loss_fn=stop_after(7), save_every=1, on_note=quiet)
+    run = with_bytes()
+    assert everything(run, fit_resumable(**run, folder=tmp_path, save_every=1, on_note=quiet)) == expected
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
@@ -230,6 +246,14 @@ def test_another_run_is_refused_and_the_difference_named(
     assert named in str(refusal.value)
 
 
+def test_a_run_with_another_dropout_is_refused(tmp_path: Path) -> None:
+    interrupted(tmp_path)
+    run = parts()
+    use_byte_dropout(run["model"], seed=5)
+    with pytest.raises(ValueError, match="dropout \\(saved 'plain', now 'drawn as bytes'\\)"):
+        fit_resumable(**run, folder=tmp_path, on_note=quiet)
+
+
 def test_a_full_disk_is_noted_and_earlier_states_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = parts()
     expected = everything(plain, fit(**plain))
@@ -286,7 +310,7 @@ def test_a_state_holds_no_pickle(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_fifty_kills_lose_nothing(tmp_path: Path) -> None:
+def test_fifty_kills_lose_nothing(tmp_path: Path, report: Callable[[str, object], None]) -> None:
     """kill -9 at random moments, saves included; after each, every finished state can be read."""
     plain = parts()
     expected = everything(plain, fit(**plain))
@@ -310,3 +334,4 @@ def test_fifty_kills_lose_nothing(tmp_path: Path) -> None:
     run = parts()
     history = fit_resumable(**run, folder=folder, save_every=1, on_note=quiet)
     assert everything(run, history) == expected
+    report("runs killed (kill -9) at random moments without a lost state", survived)

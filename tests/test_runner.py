@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import nbformat
 import psutil
 import pytest
+from bs4 import BeautifulSoup
 from conftest import Silent, code, complete_lesson, store_outputs, text, write_lesson
 
 from bertft_helpers.series.catalogue import Lesson
@@ -201,6 +204,20 @@ def test_the_head_of_a_cell_is_its_first_line_of_code() -> None:
     assert source_head("# a comment\n\nloss.backward()\nx") == "loss.backward()"
     assert source_head("# only this") == "# only this"
     assert len(source_head("x" * 100)) == 60
+
+
+def test_a_page_describes_its_figures_and_loads_nothing(tmp_path: Path) -> None:
+    figure = nbformat.v4.new_output(
+        "display_data", {"image/png": "aGk="}, metadata={"image/png": {"alt": 'a "line" < a curve'}}
+    )
+    drawing = code("plot()")
+    drawing.outputs = [figure]
+    write_lesson(tmp_path / "01_a.ipynb", [text("# Q1 · ?"), drawing])
+    write_run([Outcome("01_a", "ok", 1.0, 99.0)], tmp_path, "smoke")
+    page = (tmp_path / "01_a.html").read_text()
+    assert BeautifulSoup(page, "html.parser").img["alt"] == 'a "line" < a curve'
+    assert not re.search(r"<(script|link|img)[^>]*(src|href)=.https?:", page)
+    assert not re.search(r"""(import|url)\(?\s*['"]?https?:""", page)
 
 
 def test_the_report_escapes_errors_and_links_only_pages_that_exist(tmp_path: Path) -> None:

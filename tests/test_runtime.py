@@ -10,6 +10,7 @@ import numpy as np
 import psutil
 import pytest
 import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from bertft_helpers import runtime
 
@@ -115,6 +116,14 @@ def test_quiet_libraries_silence_bars_and_advice(
     datasets.Dataset.from_dict({"n": [1, 2]}).map(lambda row: {"n": row["n"] + 1})
     assert capfd.readouterr().err == ""
     assert not logging.is_progress_bar_enabled()
+
+
+def test_quiet_libraries_leave_the_threads_to_torch() -> None:
+    before = torch.get_num_threads()
+    with threadpool_limits(2, user_api="blas"):
+        runtime.quiet_libraries()
+        assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}
+    assert torch.get_num_threads() == before
 
 
 def test_peak_memory_is_in_megabytes_and_not_below_what_is_held_now() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch import nn
 
 from bertft_helpers.batching import Batch, EncodedTexts, make_loader
 from bertft_helpers.config import TrainConfig
+from bertft_helpers.failures import DivergedError
 from bertft_helpers.losses import classification_loss
 from bertft_helpers.optim import linear_warmup, parameter_groups
 from bertft_helpers.training import (
@@ -217,15 +219,27 @@ def test_float16_scales_the_loss_and_unscales_before_clipping() -> None:
     assert make_scaler(plain.model, CONFIG) is None
 
 
-@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")  # the schedule goes on over a skipped step
-def test_an_overflow_skips_the_step_and_halves_the_scale() -> None:
+def test_an_overflow_skips_the_step_halves_the_scale_and_the_schedule_waits() -> None:
     run, scaler = Run(**NO_DROPOUT), torch.amp.GradScaler("cpu", init_scale=1e38)
-    before = parameters_of(run.model)
+    before, position = parameters_of(run.model), run.schedule.last_epoch
     run.step(
         [tiny_batch()], scaler=scaler, loss_fn=lambda *given: (1000 * classification_loss(*given)[0], torch.tensor(6))
     )
     assert all(torch.equal(before[name], tensor) for name, tensor in parameters_of(run.model).items())
     assert scaler.get_scale() == pytest.approx(5e37)
+    assert run.schedule.last_epoch == position
+    run.step([tiny_batch()], scaler=torch.amp.GradScaler("cpu", init_scale=1.0))
+    assert run.schedule.last_epoch == position + 1
+
+
+def test_a_loss_that_is_no_number_is_refused_under_a_scaler_too() -> None:
+    run, scaler = Run(**NO_DROPOUT), torch.amp.GradScaler("cpu", init_scale=2.0)
+    with pytest.raises(DivergedError, match="loss nan"):
+        run.step(
+            [tiny_batch()],
+            scaler=scaler,
+            loss_fn=lambda *given: (classification_loss(*given)[0] * math.nan, torch.tensor(6)),
+        )
 
 
 def test_bfloat16_keeps_weights_and_gradients_in_float32() -> None:

@@ -8,12 +8,15 @@ from collections.abc import Iterator
 
 from nbformat import NotebookNode
 
-from bertft_helpers.series.notebook import declared_parameters, numbered_code_cells, parse_cell, tags
+from bertft_helpers.series.notebook import declared_parameters, is_folded, numbered_code_cells, parse_cell, tags
 
 Finding = tuple[int | None, str]
 
 HEADINGS = ("Check", "What goes wrong", "Choices", "Exercises", "Takeaways")
 LONGEST_CELL = 40  # lines
+FEWEST_CELLS, MOST_CELLS = 12, 35  # with code: less is no lesson, more is two
+SHORTEST_READ, LONGEST_READ = 10, 25  # minutes
+STATED_READ = re.compile(r"\*\*Time\*\* about (\d+) minutes\s+to\s+read")
 FEWEST_CHECKS = 3
 SOLUTION_BEGIN, SOLUTION_END = "### BEGIN SOLUTION", "### END SOLUTION"
 
@@ -68,7 +71,7 @@ def _is_check(node: ast.AST) -> bool:
 
 
 def wrong_solutions(notebook: NotebookNode) -> Iterator[Finding]:
-    """Two or three exercises, each answer between the markers that make a student's copy."""
+    """Two or three exercises, each answer folded, and between the markers that make a student's copy."""
     answers = [(number, cell) for number, cell in numbered_code_cells(notebook) if "solution" in tags(cell)]
     if not 2 <= len(answers) <= 3:
         yield None, f"has {len(answers)} cells tagged solution; a lesson has two or three exercises"
@@ -77,6 +80,8 @@ def wrong_solutions(notebook: NotebookNode) -> Iterator[Finding]:
         ordered = cell.source.find(SOLUTION_BEGIN) < cell.source.find(SOLUTION_END)
         if not (begins == ends == 1 and ordered):
             yield number, f"is tagged solution and needs one {SOLUTION_BEGIN!r} and after it one {SOLUTION_END!r}"
+        if not is_folded(cell):
+            yield number, "shows a solution to everyone: fold it (metadata: jupyter, source_hidden)"
 
 
 def long_cell(notebook: NotebookNode) -> Iterator[Finding]:
@@ -84,6 +89,28 @@ def long_cell(notebook: NotebookNode) -> Iterator[Finding]:
     for number, cell in numbered_code_cells(notebook):
         if (lines := len(cell.source.splitlines())) > LONGEST_CELL:
             yield number, f"has {lines} lines; at most {LONGEST_CELL} are allowed: split it"
+
+
+def wrong_length(notebook: NotebookNode) -> Iterator[Finding]:
+    """A lesson is read in one sitting, and explains at least as much as it computes."""
+    code = len(numbered_code_cells(notebook))
+    text = sum(cell.cell_type == "markdown" and bool(cell.source.strip()) for cell in notebook.cells)
+    if not FEWEST_CELLS <= code <= MOST_CELLS:
+        yield None, f"has {code} code cells; a lesson has {FEWEST_CELLS} to {MOST_CELLS}"
+    if text < code:
+        yield None, f"has {text} text cells for {code} code cells: say before each cell what to look at, or merge cells"
+
+
+def unstated_time(notebook: NotebookNode) -> Iterator[Finding]:
+    """The first cell says how long reading takes, so that a reader can plan."""
+    stated = STATED_READ.search(notebook.cells[0].source) if notebook.cells else None
+    if stated is None:
+        yield 1, "must say how long reading takes: **Time** about 20 minutes to read"
+    elif not SHORTEST_READ <= int(stated[1]) <= LONGEST_READ:
+        yield (
+            1,
+            f"promises {stated[1]} minutes of reading; {SHORTEST_READ} to {LONGEST_READ} are allowed: split the lesson",
+        )
 
 
 def star_import(notebook: NotebookNode) -> Iterator[Finding]:
@@ -118,6 +145,8 @@ GATES = (
     too_few_checks,
     wrong_solutions,
     long_cell,
+    wrong_length,
+    unstated_time,
     star_import,
     unread_parameter,
 )

@@ -6,12 +6,17 @@ import ast
 import hashlib
 import json
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
+
+UNSTAMPED = "not stamped"
+# The one line of a lesson's set-up cell that may differ from what was executed: where its package comes from.
+SOURCE_LINE = re.compile(r'^(SOURCE = )"([^"\n]*)"(  # where the helper package comes from.*)$', flags=re.MULTILINE)
 
 
 def read_notebook(path: Path) -> NotebookNode:
@@ -44,20 +49,38 @@ def tags(cell: NotebookNode) -> list[str]:
     return list(cell.metadata.get("tags", []))
 
 
+def is_folded(cell: NotebookNode) -> bool:
+    """Whether JupyterLab hides the source of a cell until it is clicked."""
+    return bool(cell.metadata.get("jupyter", {}).get("source_hidden"))
+
+
+def unfold(cell: NotebookNode) -> None:
+    """Show the source of a cell at once."""
+    cell.metadata.get("jupyter", {}).pop("source_hidden", None)
+
+
 def numbered_code_cells(notebook: NotebookNode) -> list[tuple[int, NotebookNode]]:
     """Non-empty code cells with their position among all cells, counted from 1."""
     return [(n, c) for n, c in enumerate(notebook.cells, start=1) if c.cell_type == "code" and c.source.strip()]
 
 
 def source_digest(notebook: NotebookNode) -> str:
-    """sha256 over the sources of all code cells, in order; text cells and outputs do not count."""
-    sources = [cell.source for _, cell in numbered_code_cells(notebook)]
+    """sha256 over the sources of all code cells, in order; text cells, outputs and the stamp do not count."""
+    sources = [_executed_source(cell) for _, cell in numbered_code_cells(notebook)]
     return hashlib.sha256(json.dumps(sources, ensure_ascii=False).encode()).hexdigest()
 
 
 def cell_digests(notebook: NotebookNode) -> dict[str, str]:
     """The first 16 digits of each code cell's sha256, by cell id: enough to name the cell that changed."""
-    return {c.id: hashlib.sha256(c.source.encode()).hexdigest()[:16] for _, c in numbered_code_cells(notebook)}
+    cells = [cell for _, cell in numbered_code_cells(notebook)]
+    return {cell.id: hashlib.sha256(_executed_source(cell).encode()).hexdigest()[:16] for cell in cells}
+
+
+def _executed_source(cell: NotebookNode) -> str:
+    # A stamp changes no result: the named source is used only where the package is missing.
+    if "setup" not in tags(cell):
+        return cell.source
+    return SOURCE_LINE.sub(lambda match: f'{match[1]}"{UNSTAMPED}"{match[3]}', cell.source, count=1)
 
 
 def parse_cell(source: str) -> ast.Module:

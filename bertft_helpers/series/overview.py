@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import csv
+import io
 import json
 import re
 from collections.abc import Mapping
@@ -24,9 +27,8 @@ PARTS = {  # first lesson of each part -> its title
 }
 INTRODUCTION = """# The lessons
 
-Each question has one notebook, which can be opened first: it begins with a recap. Minutes and memory were measured with
-two lessons side by side on two CPU cores, one thread each (`OMP_NUM_THREADS=1 bertft run --jobs 2`); alone, a lesson is
-up to twice as fast. Reading takes longer; each lesson says how long.
+Each question has one notebook, which can be opened first: it begins with a recap. Minutes and memory were measured by
+`make run` on two CPU cores. Reading takes longer; each lesson says how long.
 The terms are explained in the [glossary](GLOSSARY.md). "Graduates" are functions that a lesson writes out and that
 `bertft_helpers` offers from then on.
 
@@ -42,6 +44,9 @@ class Cost(NamedTuple):
     peak_mb: float
 
 
+PICTURE = "before-and-after.png"  # beside the map
+
+
 def map_text(folder: Path, costs: Mapping[str, Cost]) -> str:
     """The map as Markdown; ``costs`` by lesson number. Raises ValueError naming the lessons without a cost."""
     lessons = find_lessons(folder)
@@ -53,7 +58,7 @@ def map_text(folder: Path, costs: Mapping[str, Cost]) -> str:
         if lesson.number in PARTS or lesson is lessons[0]:
             lines += [f"\n## {PARTS.get(lesson.number, 'Lessons')}\n", _HEAD]
         lines.append(_row(lesson, costs[lesson.number]))
-    total = sum(costs[lesson.number].minutes for lesson in lessons)
+    total = sum(round(costs[lesson.number].minutes, 1) for lesson in lessons)  # of the minutes shown
     return "\n".join([*lines, f"\nAll {len(lessons)} lessons together: {total:.1f} minutes.\n"])
 
 
@@ -69,6 +74,23 @@ def costs_of_run(run_file: Path) -> dict[str, Cost]:
             f"{run_file}: the map needs a complete run at the cpu profile; profile {run['profile']}, {failed=}"
         )
     return {lesson["lesson"][:2]: Cost(lesson["seconds"] / 60, lesson["peak_mb"]) for lesson in run["lessons"]}
+
+
+def picture_of(folder: Path) -> bytes:
+    """The PNG of the first lesson's last figure, for the README: headlines before and after fine-tuning."""
+    _, lesson = min((lesson.number, lesson.path) for lesson in find_lessons(folder))
+    outputs = [output for _, cell in numbered_code_cells(read_notebook(lesson)) for output in cell.outputs]
+    *_, picture = [output.data["image/png"] for output in outputs if "image/png" in output.get("data", {})]
+    return base64.b64decode(picture)
+
+
+def costs_text(costs: Mapping[str, Cost]) -> str:
+    """The costs as CSV, which the installed package brings along for the set-up cell of a lesson that stands alone."""
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow(["lesson", *Cost._fields])
+    writer.writerows([number, f"{cost.minutes:.1f}", f"{cost.peak_mb:.0f}"] for number, cost in sorted(costs.items()))
+    return lines.getvalue()
 
 
 def costs_of_map(text: str) -> dict[str, Cost]:

@@ -31,6 +31,15 @@ table{{border-collapse:collapse}}td,th{{padding:.3rem .8rem;border-bottom:1px so
 {rows}
 </tbody></table></body></html>
 """
+# nbconvert's own page forgets the text alternatives of figures, and loads scripts from the net that no lesson needs
+_TEMPLATES = Path(__file__).with_name("slide_template")
+_LESSON_PAGE = """{%- extends 'lab/index.html.j2' -%}
+{%- from 'figure.html.j2' import described with context -%}
+{%- block html_head_js -%}{%- endblock -%}
+{%- block html_head_js_mathjax -%}{%- endblock -%}
+{%- block html_head_js_mermaidjs -%}{%- endblock -%}
+{%- block data_png scoped -%}{{ described(output) }}{%- endblock -%}
+"""
 
 
 class Progressing:
@@ -110,7 +119,8 @@ def _write_page(executed: Path) -> bool:
         return False
     from nbconvert import HTMLExporter
 
-    body, _ = HTMLExporter(embed_images=False).from_notebook_node(read_notebook(executed))
+    exporter = HTMLExporter(raw_template=_LESSON_PAGE, extra_template_paths=[str(_TEMPLATES)])
+    body, _ = exporter.from_notebook_node(read_notebook(executed))
     executed.with_suffix(".html").write_text(body, encoding="utf-8")
     return True
 

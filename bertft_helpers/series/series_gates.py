@@ -1,4 +1,4 @@
-"""Gates for the series as a whole: numbering, links from lesson to lesson, the set-up cell they share."""
+"""Gates for the series as a whole: numbering, links from lesson to lesson, the set-up cell, its stamp, the glossary."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from itertools import pairwise
 from pathlib import Path
 
 from bertft_helpers.series.catalogue import FILE_NAME, SERIES
-from bertft_helpers.series.notebook import numbered_code_cells, read_notebook, tags
+from bertft_helpers.series.notebook import SOURCE_LINE, read_notebook
+from bertft_helpers.series.stamp import setup_cell, stamped_source, wrong_stamp
 
 SeriesFinding = tuple[str, int | None, str]  # file, cell, what is wrong
 LAST_NUMBER = 30
+GLOSSARY = "GLOSSARY.md"
+_ENTRY = re.compile(r"^- \*\*(.+?)\*\*", flags=re.MULTILINE)
 _LINK = re.compile(r"\]\((?!https?:)([^)#]+\.ipynb)")
 
 
@@ -21,6 +24,8 @@ def find_all(folder: Path) -> Iterator[SeriesFinding]:
     yield from wrong_numbers(folder)
     yield from wrong_links(folder)
     yield from different_setup(folder)
+    yield from different_stamps(folder)
+    yield from unsorted_glossary(folder)
 
 
 def wrong_numbers(folder: Path) -> Iterator[SeriesFinding]:
@@ -51,12 +56,37 @@ def wrong_links(folder: Path) -> Iterator[SeriesFinding]:
 
 
 def different_setup(folder: Path) -> Iterator[SeriesFinding]:
-    """The set-up cell is the same everywhere: it is written once and copied."""
-    sources = {name: _setup_source(folder / name) for name in _names(folder)}
+    """The set-up cell is the same everywhere but for the lesson's number: it is written once and copied."""
+    sources = {name: _setup_without_number(folder / name) for name in _names(folder)}
     common, _ = Counter(sources.values()).most_common(1)[0] if sources else ("", 0)
     for name, source in sources.items():
         if source != common:
             yield name, None, "its setup cell differs from that of the other lessons"
+
+
+def different_stamps(folder: Path) -> Iterator[SeriesFinding]:
+    """All lessons take their package from one source, and each one's links and number are its own."""
+    notebooks = {name: read_notebook(folder / name) for name in _names(folder)}
+    sources = {name: stamped_source(notebook) for name, notebook in notebooks.items()}
+    common, _ = Counter(sources.values()).most_common(1)[0] if sources else (None, 0)
+    for name, notebook in notebooks.items():
+        if sources[name] != common:
+            yield name, None, f"is stamped {sources[name]!r} where the others are stamped {common!r}: run bertft stamp"
+        for text in wrong_stamp(notebook, name):
+            yield name, None, text
+
+
+def unsorted_glossary(folder: Path) -> Iterator[SeriesFinding]:
+    """The glossary explains each word once, in alphabetical order."""
+    page = folder / GLOSSARY
+    words = _ENTRY.findall(page.read_text(encoding="utf-8")) if page.exists() else []
+    for before, after in pairwise(words):
+        if _sorted_as(before) >= _sorted_as(after):
+            yield GLOSSARY, None, f"{after!r} stands after {before!r}: sort the words, each once"
+
+
+def _sorted_as(word: str) -> str:
+    return re.sub(r"[^a-z0-9]+", " ", word.lower()).strip()
 
 
 def _names(folder: Path) -> list[str]:
@@ -68,6 +98,8 @@ def _first_links(path: Path) -> list[str]:
     return _LINK.findall(cells[0].source) if cells else []
 
 
-def _setup_source(path: Path) -> str:
-    cells = numbered_code_cells(read_notebook(path))
-    return next((cell.source for _, cell in cells if "setup" in tags(cell)), "")
+def _setup_without_number(path: Path) -> str:
+    cell = setup_cell(read_notebook(path))
+    source = cell.source if cell else ""
+    source = SOURCE_LINE.sub("", source)  # different_stamps looks at that line
+    return source.replace(f'LESSON = "{path.name[:2]}"', "")

@@ -13,7 +13,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from bertft_helpers.series.notebook import read_notebook, source_head
+# jsonschema loads this package, if it is there, to check internationalised addresses. Building its grammar takes a
+# second in every worker, and notebooks hold none: its absence is allowed for.
+sys.modules["rfc3987_syntax"] = None
+
+from bertft_helpers.series.notebook import read_notebook, source_head  # noqa: E402
 
 
 def main(request_path: Path) -> None:

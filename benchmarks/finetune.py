@@ -1,0 +1,227 @@
+"""Fine-tune: the core against transformers' Trainer and the usual tutorial loop."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from datasets import Dataset
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+from transformers import (
+    BertForSequenceClassification,
+    DataCollatorWithPadding,
+    PrinterCallback,
+    Trainer,
+    TrainingArguments,
+    get_linear_schedule_with_warmup,
+)
+
+from benchmarks.material import (
+    BATCH_SIZE,
+    LEARNING_RATE,
+    WARMUP_SHARE,
+    WEIGHT_DECAY,
+    examples,
+    fresh_model,
+    tokenizer,
+    validation_accuracy,
+)
+from benchmarks.pairs import OURS, Goal, Row, Stopwatch, Topic
+from bertft_helpers.batching import EncodedTexts, make_loader, pad_batch
+from bertft_helpers.config import TrainConfig
+from bertft_helpers.dropout import use_byte_dropout
+from bertft_helpers.first_token import use_all_tokens, use_first_token
+from bertft_helpers.frozen import RowBatches
+from bertft_helpers.losses import LossFn, classification_loss
+from bertft_helpers.optim import linear_warmup, parameter_groups
+from bertft_helpers.throughput import keep_freed_memory, quick_products
+from bertft_helpers.training import train_epoch
+from bertft_helpers.vocabulary import CompactEmbedding, compact_vocabulary, restore_vocabulary
+
+Size = Mapping[str, Any]
+MIXED = "bfloat16"  # products in 16 bits, sums and weights in 32; slower where the processor has no such instructions
+
+
+def train_with_core(
+    model: nn.Module,
+    loader: DataLoader | RowBatches,
+    epochs: int,
+    loss_fn: LossFn = classification_loss,
+    learning_rate: float = LEARNING_RATE,
+    precision: str = "float32",
+) -> None:
+    """One step of the lessons after the other."""
+    config = TrainConfig(precision=precision)
+    optimizer = torch.optim.AdamW(parameter_groups(model, learning_rate, WEIGHT_DECAY), fused=True)
+    for module in model.modules():
+        if isinstance(module, CompactEmbedding):
+            module.follow(optimizer)
+    schedule = linear_warmup(optimizer, epochs * len(loader), WARMUP_SHARE)
+    for epoch in range(epochs):
+        loader.batch_sampler.set_epoch(epoch)
+        train_epoch(model, loader, optimizer, schedule, config, loss_fn)
+
+
+def core_plain(size: Size, seed: int) -> Row:
+    """The core without an option that changes numbers: buckets, compact vocabulary, kept memory."""
+    keep_freed_memory()
+    model, train = fresh_model(seed), _train_texts(size, seed)
+    watch = Stopwatch(size["clock"])
+    compact_vocabulary(model, train.input_ids)
+    train_with_core(model, make_loader(train, BATCH_SIZE, seed=seed), size["epochs"])
+    restore_vocabulary(model)
+    return _row(watch, model, size)
+
+
+def core(size: Size, seed: int) -> Row:
+    """The same in mixed precision, with a top layer of [CLS] alone and, where it pays, byte-drawn dropout."""
+    keep_freed_memory()
+    model, train = fresh_model(seed), _train_texts(size, seed)
+    watch = Stopwatch(size["clock"])
+    compact_vocabulary(model, train.input_ids)
+    use_first_token(model)
+    if size["byte_dropout"]:
+        use_byte_dropout(model, seed)
+    with quick_products():
+        train_with_core(model, make_loader(train, BATCH_SIZE, seed=seed), size["epochs"], precision=MIXED)
+    use_all_tokens(model)
+    restore_vocabulary(model)
+    return _row(watch, model, size)
+
+
+def train_with_trainer(
+    model: BertForSequenceClassification,
+    train: EncodedTexts,
+    epochs: int,
+    seed: int,
+    learning_rate: float = LEARNING_RATE,
+    **changed: Any,
+) -> None:
+    """transformers' Trainer as it comes: fused AdamW, padding per batch, texts in random order."""
+    columns = {
+        "input_ids": train.input_ids,
+        "attention_mask": [[1] * length for length in train.lengths],
+        "labels": train.labels,
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        settings = TrainingArguments(
+            folder,
+            num_train_epochs=epochs,
+            per_device_train_batch_size=BATCH_SIZE,
+            learning_rate=learning_rate,
+            weight_decay=WEIGHT_DECAY,
+            warmup_steps=WARMUP_SHARE,
+            seed=seed,
+            use_cpu=True,
+            save_strategy="no",
+            logging_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+            **changed,
+        )
+        collator = DataCollatorWithPadding(tokenizer())
+        trainer = Trainer(model, settings, data_collator=collator, train_dataset=Dataset.from_dict(columns))
+        trainer.remove_callback(PrinterCallback)  # it prints a line at the end of training
+        trainer.train()
+
+
+def trainer(size: Size, seed: int) -> Row:
+    """The Trainer at its defaults."""
+    model, train = fresh_model(seed), _train_texts(size, seed)
+    watch = Stopwatch(size["clock"])
+    train_with_trainer(model, train, size["epochs"], seed)
+    return _row(watch, model, size)
+
+
+def trainer_by_length(size: Size, seed: int) -> Row:
+    """The Trainer with texts of similar length in a batch."""
+    model, train = fresh_model(seed), _train_texts(size, seed)
+    watch = Stopwatch(size["clock"])
+    train_with_trainer(model, train, size["epochs"], seed, train_sampling_strategy="group_by_length")
+    return _row(watch, model, size)
+
+
+def tutorial_loop(size: Size, seed: int) -> Row:
+    """The loop of most tutorials: every text padded to 128 tokens, AdamW as it comes."""
+    model, train = fresh_model(seed), _train_texts(size, seed)
+    watch = Stopwatch(size["clock"])
+    texts = [{"input_ids": ids, "labels": label} for ids, label in zip(train.input_ids, train.labels, strict=True)]
+    batch = pad_batch([*texts, {"input_ids": [0] * 128, "labels": 0}])
+    tensors = [batch[name][: len(train)] for name in ("input_ids", "attention_mask", "labels")]
+    loader = DataLoader(TensorDataset(*tensors), batch_size=BATCH_SIZE, shuffle=True)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE)
+    total = size["epochs"] * len(loader)
+    schedule = get_linear_schedule_with_warmup(optimizer, int(WARMUP_SHARE * total), total)
+    model.train()
+    for _ in range(size["epochs"]):
+        for input_ids, attention_mask, labels in loader:
+            optimizer.zero_grad()
+            model(input_ids=input_ids, attention_mask=attention_mask, labels=labels).loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+    return _row(watch, model, size)
+
+
+def _train_texts(size: Size, seed: int) -> EncodedTexts:
+    return examples(size["view"], "train", size["texts"], size["max_length"], seed)
+
+
+def _row(watch: Stopwatch, model: BertForSequenceClassification, size: Size) -> Row:
+    seconds = watch.seconds
+    accuracy = validation_accuracy(model, size["view"], size["max_length"], size["validation"])
+    return {"seconds": seconds, "accuracy": accuracy}
+
+
+SHORT = (
+    "without mixed precision two thirds in the products of the linear layers, 7 % AdamW, 4 % norm and clip, 3 % "
+    "dropout; length buckets leave 1 % of padding, the Trainer 25 %"
+)
+LONG = "products of the linear layers and attention; plain dropout drew random numbers for a fifth of a step"
+TRAINERS = {"Trainer": trainer, "Trainer, grouped by length": trainer_by_length}
+WITH_TRAINERS = {OURS: core, f"{OURS}, no option": core_plain, **TRAINERS}
+
+
+def _size(view: str, max_length: int, texts: int, epochs: int, validation: int, byte_dropout: bool) -> Row:
+    names = ("view", "max_length", "texts", "epochs", "validation", "byte_dropout")
+    return dict(zip(names, (view, max_length, texts, epochs, validation, byte_dropout), strict=True))
+
+
+def _topic(name: str, work: str, size: Row, first: float, second: float, spent: str) -> Topic:
+    goals = [Goal("Trainer", first), Goal("Trainer, grouped by length", second)]
+    return Topic(name, work, size, {**size, "texts": 16, "epochs": 1, "validation": 8}, WITH_TRAINERS, goals, spent)
+
+
+HEADLINES = _size("headline", 64, 400, 2, 420, byte_dropout=False)
+TUTORIAL = {**HEADLINES, "texts": 160}
+TOPICS = [
+    _topic("headlines", "fine-tune on 400 headlines, 2 epochs", HEADLINES, 1.8, 1.5, SHORT),
+    _topic(
+        "leads",
+        "fine-tune on 160 headlines with leads, 2 epochs",
+        _size("headline+lead", 128, 160, 2, 200, byte_dropout=True),
+        2.0,
+        1.5,
+        LONG,
+    ),
+    _topic(
+        "stories",
+        "fine-tune on 96 stories cut at 256 tokens, 1 epoch",
+        _size("story", 256, 96, 1, 60, byte_dropout=True),
+        1.3,
+        1.2,
+        LONG,
+    ),
+    Topic(
+        "tutorial",
+        "fine-tune on 160 headlines, 2 epochs",
+        TUTORIAL,
+        {**TUTORIAL, "texts": 16, "epochs": 1, "validation": 16},
+        {OURS: core, "tutorial loop padded to 128": tutorial_loop},
+        [Goal("tutorial loop padded to 128", 6.0)],
+        "93 % of what the tutorial's loop multiplies is padding",
+    ),
+]

@@ -1,0 +1,75 @@
+"""Loss functions that start from what a frozen part of the model made of the texts, computed once and cached.
+
+They fit ``training.fit`` and ``train_epoch`` as any other: the loader's ``rows`` say which texts a batch holds. The
+frozen part has run in evaluation mode, so it has no dropout, which is all that differs from running it every step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
+from transformers import BertForSequenceClassification
+
+from bertft_helpers.batching import Batch, BucketBatchSampler, EncodedTexts
+from bertft_helpers.features import encode_once, run_layers
+from bertft_helpers.losses import IGNORE, LossFn
+
+
+def encode_pooled(model: BertForSequenceClassification, examples: EncodedTexts, batch_size: int = 32) -> torch.Tensor:
+    """What the model's pooler makes of each text ``[examples, width]``: all that a head above a frozen base sees."""
+    pooler = model.bert.pooler
+    return encode_once(model.bert, examples, lambda hidden, attention_mask: pooler(hidden), batch_size)
+
+
+def head_of(model: BertForSequenceClassification) -> nn.Sequential:
+    """The model's dropout and classifier as a model of their own; training it trains the model's very weights."""
+    return nn.Sequential(model.dropout, model.classifier)
+
+
+def head_loss(pooled: torch.Tensor) -> LossFn:
+    """Summed cross-entropy of ``head_of(model)`` on the vectors of ``encode_pooled``; the base is never run."""
+
+    def loss_fn(model: nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        return _sum_and_count(model(pooled[batch["rows"].cpu()].to(batch["rows"].device)), batch["labels"])
+
+    return loss_fn
+
+
+class RowBatches:
+    """The batches of ``make_loader`` with rows and labels alone, for losses that need no token ids."""
+
+    def __init__(self, examples: EncodedTexts, batch_size: int, seed: int | None) -> None:
+        self.batch_sampler = BucketBatchSampler(examples.lengths, batch_size, seed)
+        self.labels = torch.tensor(examples.labels)
+
+    def __len__(self) -> int:
+        return len(self.batch_sampler)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch in self.batch_sampler:
+            rows = torch.tensor(batch)
+            yield {"rows": rows, "labels": self.labels[rows]}
+
+
+def upper_loss(states: Sequence[torch.Tensor], layers: int) -> LossFn:
+    """Summed cross-entropy from the states that ``features.cache_boundary`` made above the lowest ``layers`` layers.
+
+    Embeddings and lower layers are never run; freeze them (``models.freeze(model, layers)``).
+    """
+
+    def loss_fn(model: BertForSequenceClassification, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        chosen = [states[row] for row in batch["rows"].tolist()]
+        hidden = pad_sequence(chosen, batch_first=True).to(batch["rows"].device)  # [batch, length, width]
+        hidden = run_layers(model.bert.encoder.layer[layers:], hidden, batch["attention_mask"])
+        return _sum_and_count(head_of(model)(model.bert.pooler(hidden)), batch["labels"])
+
+    return loss_fn
+
+
+def _sum_and_count(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    summed = functional.cross_entropy(logits.float(), labels, ignore_index=IGNORE, reduction="sum")
+    return summed, (labels != IGNORE).sum()

@@ -1,0 +1,72 @@
+"""The two editions of a lesson for a workshop: the learners' without solutions, the instructors' with notes."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from bertft_helpers.series.catalogue import find_lessons
+from bertft_helpers.series.notebook import read_notebook, tags, unfold, write_notebook
+
+STUB = "...  # your answer"
+_VERDICT = re.compile(r"^Exercise \w+: ", flags=re.MULTILINE)
+_STUMBLING = re.compile(r"^\| (\d\d) \| (.+?) \|$", flags=re.MULTILINE)
+
+
+def write_editions(folder: Path, out: Path, notes: Mapping[str, str]) -> None:
+    """Write ``learners/`` and ``instructors/`` with a copy of every lesson and what the lessons link to.
+
+    ``notes`` are Markdown by lesson number; a lesson without one gets no note.
+    """
+    for edition in ("learners", "instructors"):
+        (out / edition).mkdir(parents=True, exist_ok=True)
+        for page in folder.glob("*.md"):
+            (out / edition / page.name).write_text(page.read_text(encoding="utf-8"), encoding="utf-8")
+    for lesson in find_lessons(folder):
+        notebook, name = read_notebook(lesson.path), lesson.path.name
+        write_notebook(learners_copy(notebook), out / "learners" / name)
+        write_notebook(instructors_copy(notebook, notes.get(lesson.number, "")), out / "instructors" / name)
+
+
+def learners_copy(notebook: NotebookNode) -> NotebookNode:
+    """The lesson with an empty answer in each exercise, and without the verdicts on the answers that were there.
+
+    nbgrader removes the solutions. All other outputs stay: they are what a learner compares with.
+    """
+    from nbgrader.preprocessors import ClearSolutions
+    from traitlets.config import Config
+
+    config = Config({"ClearSolutions": {"code_stub": {"python": STUB}, "enforce_metadata": False}})
+    learners, _ = ClearSolutions(config=config).preprocess(copy.deepcopy(notebook), {})
+    for cell in learners.cells:
+        if cell.cell_type == "code" and ("solution" in tags(cell) or _holds_verdict(cell)):
+            cell.outputs, cell.execution_count = [], None
+            unfold(cell)
+    learners.metadata.pop("bertft", None)  # digests of code that is no longer all there
+    return learners
+
+
+def _holds_verdict(cell: NotebookNode) -> bool:
+    return any(_VERDICT.search(output.get("text", "")) for output in cell.outputs)
+
+
+def instructors_copy(notebook: NotebookNode, note: str) -> NotebookNode:
+    """The lesson with its solutions open, and below its first cell the teacher's note (Markdown, none if empty)."""
+    instructors = copy.deepcopy(notebook)
+    instructors.metadata.pop("bertft", None)
+    for cell in instructors.cells:
+        unfold(cell)
+    if note:
+        quoted = "\n".join(f"> {line}" for line in note.splitlines())
+        instructors.cells.insert(1, nbformat.v4.new_markdown_cell(quoted, id="instructors-note"))
+    return instructors
+
+
+def stumbling_blocks(workshop_page: str) -> dict[str, str]:
+    """What people get stuck on, by lesson number: the rows ``| 19 | text |`` of WORKSHOP.md."""
+    return {number: text.strip() for number, text in _STUMBLING.findall(workshop_page)}
