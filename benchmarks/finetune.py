@@ -37,7 +37,7 @@ from bertft_helpers.first_token import use_all_tokens, use_first_token
 from bertft_helpers.frozen import RowBatches
 from bertft_helpers.losses import LossFn, classification_loss
 from bertft_helpers.optim import linear_warmup, parameter_groups
-from bertft_helpers.throughput import keep_freed_memory, quick_products
+from bertft_helpers.throughput import keep_freed_memory
 from bertft_helpers.training import train_epoch
 from bertft_helpers.vocabulary import CompactEmbedding, compact_vocabulary, restore_vocabulary
 
@@ -85,8 +85,7 @@ def core(size: Size, seed: int) -> Row:
     use_first_token(model)
     if size["byte_dropout"]:
         use_byte_dropout(model, seed)
-    with quick_products():
-        train_with_core(model, make_loader(train, BATCH_SIZE, seed=seed), size["epochs"], precision=MIXED)
+    train_with_core(model, make_loader(train, BATCH_SIZE, seed=seed), size["epochs"], precision=MIXED)
     use_all_tokens(model)
     restore_vocabulary(model)
     return _row(watch, model, size)

@@ -14,7 +14,7 @@ from bertft_helpers.first_token import use_all_tokens, use_first_token
 from bertft_helpers.frozen import RowBatches, encode_pooled, head_loss, head_of, upper_loss
 from bertft_helpers.models import freeze
 from bertft_helpers.runtime import mixed_precision
-from bertft_helpers.throughput import keep_freed_memory, quick_products
+from bertft_helpers.throughput import keep_freed_memory
 
 
 def train_head(model: BertForSequenceClassification, train: EncodedTexts, size: Size, seed: int) -> None:
@@ -44,8 +44,7 @@ def core(size: Size, seed: int) -> Row:
     freeze(model, size["layers"])
     watch = Stopwatch(size["clock"])
     use_first_token(model)
-    with quick_products():
-        size["train"](model, train, size, seed)
+    size["train"](model, train, size, seed)
     use_all_tokens(model)
     seconds = watch.seconds
     return {"seconds": seconds, "accuracy": validation_accuracy(model, "headline", 64, size["validation"])}

@@ -69,9 +69,9 @@ and epochs, each in a process of its own, in turn, round by round. A ratio is th
 the same round: median, lowest to highest. Accuracies are means over the rounds' seeds, on validation texts, outside
 the measured time. "No option" is the core as the lessons use it (length buckets, fused AdamW), with the compact
 vocabulary and kept memory, which change no number; the first line adds options that do: mixed precision
-(`TrainConfig(precision="bfloat16")`; not for predictions, whose probabilities must be equal),
-`throughput.quick_products`, `first_token.use_first_token` and, where texts are longer than headlines,
-`dropout.use_byte_dropout`.
+(`TrainConfig(precision="bfloat16")`; not for predictions, whose probabilities must be equal, nor for the products),
+`first_token.use_first_token`, where texts are longer than headlines `dropout.use_byte_dropout`, and for the products
+`throughput.quick_products`, which is slower where attention is the fused kernel.
 
 """
 

@@ -33,7 +33,8 @@ def quick_products() -> Iterator[None]:
 
     On a CPU with matrix units for bfloat16 (AMX) the factors are rounded to 8 bits of mantissa, the sums stay float32;
     on others the products are float32, by kernels that also suit processors other than Intel's. On CUDA it allows
-    TF32. See ``torch.set_float32_matmul_precision``.
+    TF32. See ``torch.set_float32_matmul_precision``. It pays for float32 training with ``dropout.use_byte_dropout``;
+    torch's fused attention, which predictions use, becomes up to seven times as slow on short texts.
     """
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")
