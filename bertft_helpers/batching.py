@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -11,12 +12,14 @@ from transformers import PreTrainedTokenizerBase
 
 Batch = dict[str, torch.Tensor]
 POLICIES = ("head", "tail", "head+tail")
+CHUNK = 256  # texts for the tokenizer at a time: what it makes beside the ids never piles up
 
 
 def encode(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
     """The token ids of each text, [CLS] first and [SEP] last, at full length. Written out in lesson 10."""
-    encoded = tokenizer(list(texts), truncation=False, padding=False, return_attention_mask=False, verbose=False)
-    return encoded["input_ids"]
+    options = {"truncation": False, "padding": False, "return_attention_mask": False, "verbose": False}
+    chunks = (list(texts[start : start + CHUNK]) for start in range(0, len(texts), CHUNK))
+    return list(itertools.chain.from_iterable(tokenizer(chunk, **options)["input_ids"] for chunk in chunks))
 
 
 def truncate(ids: list[int], max_length: int, policy: str = "head") -> list[int]:

@@ -149,7 +149,8 @@ def split(dataset: Dataset, seed: int, validation: float = 0.2, test: float = 0.
     parts = {"train": train_rows, "validation": validation_rows, "test": test_rows}
     for part, rows in parts.items():
         _require_every_class(f"{part} part", [labels[row] for row in rows], labels, names)
-    return DatasetDict({name: dataset.select(sorted(rows)).flatten_indices() for name, rows in parts.items()})
+    tables = {name: dataset[sorted(rows)] for name, rows in parts.items()}  # flatten_indices would cast row by row
+    return DatasetDict({name: Dataset.from_dict(table, features=dataset.features) for name, table in tables.items()})
 
 
 def _require_every_class(

@@ -75,7 +75,8 @@ def split_by_class(dataset: Dataset, seed: int, validation: float = 0.2, test: f
         rows["test"] += own[:for_test]
         rows["validation"] += own[for_test : for_test + for_validation]
         rows["train"] += own[for_test + for_validation :]
-    return DatasetDict({part: dataset.select(sorted(chosen)).flatten_indices() for part, chosen in rows.items()})
+    tables = {part: dataset[sorted(chosen)] for part, chosen in rows.items()}
+    return DatasetDict({part: Dataset.from_dict(table, features=dataset.features) for part, table in tables.items()})
 
 
 def _require_enough(counts: Counter, names: list[str]) -> None:
