@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import torch
 from datasets import Dataset as TextDataset
@@ -15,10 +15,11 @@ POLICIES = ("head", "tail", "head+tail")
 CHUNK = 256  # texts for the tokenizer at a time: what it makes beside the ids never piles up
 
 
-def encode(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
+def encode(texts: Collection[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
     """The token ids of each text, [CLS] first and [SEP] last, at full length. Written out in lesson 10."""
     options = {"truncation": False, "padding": False, "return_attention_mask": False, "verbose": False}
-    chunks = (list(texts[start : start + CHUNK]) for start in range(0, len(texts), CHUNK))
+    texts = list(texts)
+    chunks = (texts[start : start + CHUNK] for start in range(0, len(texts), CHUNK))
     return list(itertools.chain.from_iterable(tokenizer(chunk, **options)["input_ids"] for chunk in chunks))
 
 

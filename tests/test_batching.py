@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertft_helpers.batching import (
+    CHUNK,
     POLICIES,
     BucketBatchSampler,
     EncodedTexts,
@@ -88,6 +89,13 @@ def test_padding_equals_the_tokenizers() -> None:
     batch = pad_batch([{"input_ids": row} for row in ids], tokenizer.pad_token_id)
     assert torch.equal(batch["input_ids"], expected["input_ids"])
     assert torch.equal(batch["attention_mask"], expected["attention_mask"])
+
+
+@pytest.mark.parametrize("count", [0, 1, CHUNK, 2 * CHUNK + 1])
+def test_texts_are_encoded_one_by_one_whatever_their_number(count: int) -> None:
+    tokenizer = load_tokenizer()
+    texts = {number: f"Shares fall by {number} points" for number in range(count)}
+    assert encode(texts.values(), tokenizer) == [tokenizer(text)["input_ids"] for text in texts.values()]
 
 
 @settings(deadline=None)
