@@ -203,18 +203,13 @@ def executed(editions: Path, edition: str, lesson: Lesson, out: Path) -> dict[st
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lesson", EXECUTED, ids=lambda lesson: lesson.name)
-def test_each_stub_of_the_learners_edition_is_told_not_yet(editions: Path, lesson: Lesson, tmp_path: Path) -> None:
-    found = executed(editions, "learners", lesson, tmp_path)
+@pytest.mark.parametrize(("edition", "verdict"), [("learners", "not yet"), ("instructors", "correct")])
+def test_each_exercise_tells_a_stub_from_an_answer(
+    editions: Path, edition: str, verdict: str, lesson: Lesson, tmp_path: Path
+) -> None:
+    found = executed(editions, edition, lesson, tmp_path)
     assert found.keys() == verdicts(lesson.path).keys()
-    assert set(found.values()) == {"not yet"}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("lesson", EXECUTED, ids=lambda lesson: lesson.name)
-def test_each_answer_of_the_instructors_edition_is_correct(editions: Path, lesson: Lesson, tmp_path: Path) -> None:
-    found = executed(editions, "instructors", lesson, tmp_path)
-    assert found.keys() == verdicts(lesson.path).keys()
-    assert set(found.values()) == {"correct"}
+    assert set(found.values()) == {verdict}
 
 
 def test_the_editions_hold_all_lessons_and_the_pages_they_link_to(editions: Path) -> None:
