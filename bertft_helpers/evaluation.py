@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
 from bertft_helpers.batching import move_batch
+from bertft_helpers.errors import UserError
 from bertft_helpers.losses import IGNORE, forward_logits
 
 
@@ -75,7 +76,7 @@ def evaluate(model: nn.Module, loader: DataLoader) -> Evaluation:
             correct += (logits.argmax(dim=1) == labels).sum().item()
             targets += (labels != IGNORE).sum().item()
     if targets == 0:
-        raise ValueError("no label to evaluate: the loader is empty or every label is ignored (-100)")
+        raise UserError("no label to evaluate: the loader is empty or every label is ignored (-100)")
     return Evaluation(loss_sum / targets, correct / targets, targets)
 
 
@@ -109,7 +110,7 @@ def bootstrap_interval(
     """
     values = np.asarray(values, dtype=float)
     if values.size == 0 or not 0 < level < 1:
-        raise ValueError(f"{values.size} values at level {level}: at least one value and a level in (0, 1) are needed")
+        raise UserError(f"{values.size} values at level {level}: at least one value and a level in (0, 1) are needed")
     generator = np.random.default_rng(seed)
     samples = values[generator.integers(0, len(values), size=(resamples, len(values)))]
     tail = (1 - level) / 2

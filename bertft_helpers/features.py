@@ -8,6 +8,7 @@ import torch
 from transformers import BertModel
 
 from bertft_helpers.batching import EncodedTexts, make_loader, move_batch
+from bertft_helpers.errors import UserError
 from bertft_helpers.evaluation import evaluation_mode
 from bertft_helpers.models import pool_mean
 
@@ -41,7 +42,7 @@ def cache_boundary(encoder: BertModel, examples: EncodedTexts, layers: int, batc
     """
     depth = len(encoder.encoder.layer)
     if not 0 <= layers <= depth:
-        raise ValueError(f"layers is {layers}; this encoder has {depth}, so the boundary lies at 0 to {depth}")
+        raise UserError(f"layers is {layers}; this encoder has {depth}, so the boundary lies at 0 to {depth}")
     device = next(encoder.parameters()).device
     lengths = examples.lengths
     states = [torch.empty(length, encoder.config.hidden_size) for length in lengths]

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from bertft_helpers.errors import UserError
+
 
 @dataclasses.dataclass(frozen=True)
 class Step:
@@ -71,7 +73,7 @@ def read_json_lines(path: Path) -> History:
             kind = record.pop("kind")
             entry = Step(**record) if kind == "step" else record
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(
+            raise UserError(
                 f"line {number} of {Path(path).name} is no complete record ({line[:40]!r}); "
                 "a run that was killed may leave half a line: remove it"
             ) from error

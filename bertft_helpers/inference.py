@@ -14,6 +14,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from bertft_helpers.batching import encode, move_batch, pad_batch, truncate
+from bertft_helpers.errors import MissingError, UserError
 from bertft_helpers.evaluation import evaluation_mode
 from bertft_helpers.losses import forward_logits
 from bertft_helpers.validation import check_not_blank, check_texts
@@ -79,7 +80,7 @@ class TextClassifier:
         """
         folder = Path(folder)
         if folder.exists() and any(folder.iterdir()):
-            raise FileExistsError(f"{folder} is not empty; choose another folder or remove it")
+            raise UserError(f"{folder} is not empty; choose another folder or remove it")
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         try:
@@ -105,7 +106,7 @@ class TextClassifier:
         folder = Path(folder)
         missing = [name for name in ("config.json", "model.safetensors") if not (folder / name).is_file()]
         if missing:
-            raise FileNotFoundError(f"{folder} is no saved classifier: {' and '.join(missing)} missing")
+            raise MissingError(f"{folder} is no saved classifier: {' and '.join(missing)} missing")
         model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True)
         policy = getattr(model.config, "truncation_policy", "head")
         return cls(model.to(device), AutoTokenizer.from_pretrained(folder), None, token_budget, policy)
@@ -117,7 +118,7 @@ def batches_within(lengths: Sequence[int], token_budget: int) -> list[list[int]]
     Shortest first; a text that is longer than the budget goes alone. Written out in lesson 24.
     """
     if token_budget < 1:
-        raise ValueError(f"token_budget is {token_budget}; it must be at least 1")
+        raise UserError(f"token_budget is {token_budget}; it must be at least 1")
     batches: list[list[int]] = []
     rows: list[int] = []
     for row in sorted(range(len(lengths)), key=lengths.__getitem__):

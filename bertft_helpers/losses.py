@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from bertft_helpers.batching import Batch
+from bertft_helpers.errors import UserError
 
 LossFn = Callable[[nn.Module, Batch], tuple[torch.Tensor, torch.Tensor]]
 IGNORE = -100  # a label that no loss counts
@@ -32,7 +33,7 @@ def weighted_loss(weights: ArrayLike) -> LossFn:
     """
     weights = torch.as_tensor(weights, dtype=torch.float32)
     if weights.ndim != 1 or not weights.isfinite().all() or weights.min() < 0 or weights.max() == 0:
-        raise ValueError(
+        raise UserError(
             f"weights are {weights.tolist()}; one finite number of at least 0 per class, not all 0, is needed"
         )
 
@@ -49,7 +50,7 @@ def smoothed_loss(smoothing: float = 0.1) -> LossFn:
     Label smoothing of Szegedy et al. 2016. Raises ValueError for a share outside [0, 1). Written out in lesson 17.
     """
     if not 0 <= smoothing < 1:
-        raise ValueError(f"smoothing is {smoothing}; it must be in [0, 1): 0.1 is usual, 0 switches it off")
+        raise UserError(f"smoothing is {smoothing}; it must be in [0, 1): 0.1 is usual, 0 switches it off")
 
     def loss_fn(model: nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         return _sum_and_count(forward_logits(model, batch), batch["labels"], smoothing=smoothing)
@@ -67,7 +68,7 @@ def balanced_weights(labels: ArrayLike, num_labels: int) -> torch.Tensor:
     missing = (counts == 0).nonzero().flatten().tolist()
     if missing or len(counts) > num_labels:
         found = f"labels up to {len(counts) - 1}" if len(counts) > num_labels else f"no label of class {missing}"
-        raise ValueError(f"{found} among {counts.sum()} labels; each of 0..{num_labels - 1} must occur, and no other")
+        raise UserError(f"{found} among {counts.sum()} labels; each of 0..{num_labels - 1} must occur, and no other")
     return counts.sum() / (num_labels * counts)
 
 

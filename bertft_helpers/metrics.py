@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bertft_helpers.errors import UserError
+
 Floats = NDArray[np.float64]
 
 
@@ -50,7 +52,7 @@ def confusion_matrix(labels: ArrayLike, predictions: ArrayLike, num_labels: int)
     labels, predictions = _paired(labels, predictions)
     for name, values in (("label", labels), ("prediction", predictions)):
         if values.min() < 0 or values.max() >= num_labels:
-            raise ValueError(f"a {name} lies outside 0..{num_labels - 1}: found {values.min()}..{values.max()}")
+            raise UserError(f"a {name} lies outside 0..{num_labels - 1}: found {values.min()}..{values.max()}")
     cells = labels * num_labels + predictions
     return np.bincount(cells, minlength=num_labels**2).reshape(num_labels, num_labels)
 
@@ -103,7 +105,7 @@ def sweep_threshold(is_class: ArrayLike, scores: ArrayLike) -> tuple[Floats, Flo
     """
     is_class, scores = np.asarray(is_class, dtype=bool), np.asarray(scores, dtype=float)
     if is_class.shape != scores.shape or is_class.ndim != 1 or not 0 < is_class.sum() < is_class.size:
-        raise ValueError(
+        raise UserError(
             f"is_class {is_class.shape} has {is_class.sum()} true values for scores {scores.shape}: both must be lists "
             "of one length, with at least one example of the class and one outside it"
         )
@@ -205,16 +207,16 @@ def _cross_entropy(logits: Floats, labels: NDArray[np.int64]) -> float:
 def _paired(labels: ArrayLike, predictions: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     labels, predictions = np.asarray(labels), np.asarray(predictions)
     if labels.shape != predictions.shape or labels.ndim != 1:
-        raise ValueError(f"labels {labels.shape} and predictions {predictions.shape} must be two lists of one length")
+        raise UserError(f"labels {labels.shape} and predictions {predictions.shape} must be two lists of one length")
     if labels.size == 0:
-        raise ValueError("no examples: a score of nothing is not defined")
+        raise UserError("no examples: a score of nothing is not defined")
     return labels, predictions
 
 
 def _scored(labels: ArrayLike, values: ArrayLike) -> tuple[NDArray[np.int64], Floats]:
     labels, values = np.asarray(labels), np.asarray(values, dtype=float)
     if values.ndim != 2 or labels.shape != values.shape[:1] or labels.size == 0:
-        raise ValueError(f"labels {labels.shape} need values [examples, labels], got {values.shape}")
+        raise UserError(f"labels {labels.shape} need values [examples, labels], got {values.shape}")
     if labels.min() < 0 or labels.max() >= values.shape[1]:
-        raise ValueError(f"a label lies outside 0..{values.shape[1] - 1}: found {labels.min()}..{labels.max()}")
+        raise UserError(f"a label lies outside 0..{values.shape[1] - 1}: found {labels.min()}..{labels.max()}")
     return labels, values

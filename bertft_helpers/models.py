@@ -9,6 +9,7 @@ from torch import nn
 from transformers import BertForSequenceClassification, BertModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from bertft_helpers.errors import UserError
 from bertft_helpers.pretrained import find_checkpoint
 from bertft_helpers.runtime import set_seeds
 
@@ -59,7 +60,7 @@ def build_classifier(checkpoint: str, label_names: Sequence[str], seed: int) -> 
     Written out in lesson 14.
     """
     if len(label_names) < 2 or len(set(label_names)) != len(label_names):
-        raise ValueError(f"label_names is {list(label_names)}; at least two different names are needed")
+        raise UserError(f"label_names is {list(label_names)}; at least two different names are needed")
     set_seeds(seed)
     return BertForSequenceClassification.from_pretrained(
         find_checkpoint(checkpoint),
@@ -77,7 +78,7 @@ def encoder_of(model: nn.Module) -> BertModel:
     """
     encoder = getattr(model, "bert", None) or getattr(model, "encoder", None)
     if not isinstance(encoder, BertModel):
-        raise ValueError(f"{type(model).__name__} has no BERT under the name 'encoder' or 'bert'")
+        raise UserError(f"{type(model).__name__} has no BERT under the name 'encoder' or 'bert'")
     return encoder
 
 
@@ -114,4 +115,4 @@ def unfreeze(model: nn.Module, layers: int | None = None) -> list[nn.Parameter]:
 def _require_layers(encoder: BertModel, layers: int | None) -> None:
     depth = len(encoder.encoder.layer)
     if layers is not None and not 0 <= layers <= depth:
-        raise ValueError(f"layers is {layers}; this encoder has {depth}, so 0 to {depth} can be chosen, or None")
+        raise UserError(f"layers is {layers}; this encoder has {depth}, so 0 to {depth} can be chosen, or None")

@@ -8,6 +8,8 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from bertft_helpers.errors import UserError
+
 
 def parameter_groups(
     model: nn.Module,
@@ -26,7 +28,7 @@ def parameter_groups(
     Written out in lesson 18.
     """
     if not 0 < layer_decay <= 1:
-        raise ValueError(
+        raise UserError(
             f"layer_decay is {layer_decay}; it must be above 0 and at most 1, which gives all layers one rate"
         )
     parameters = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
@@ -73,7 +75,7 @@ def linear_warmup(optimizer: Optimizer, total_steps: int, warmup_share: float = 
     Written out in lesson 18.
     """
     if total_steps < 1 or not 0 <= warmup_share < 1:
-        raise ValueError(f"total_steps={total_steps} must be at least 1 and warmup_share={warmup_share} in [0, 1)")
+        raise UserError(f"total_steps={total_steps} must be at least 1 and warmup_share={warmup_share} in [0, 1)")
     warmup_steps = int(warmup_share * total_steps)
 
     def factor(step: int) -> float:

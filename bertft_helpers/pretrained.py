@@ -8,6 +8,8 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bertft_helpers.errors import MissingError, RunError, UserError
+
 if TYPE_CHECKING:
     from transformers import BertModel, PreTrainedTokenizerBase
 
@@ -43,7 +45,7 @@ CHECKPOINTS = {"bundled": MINILM, "bert-base-uncased": BERT_BASE}
 LOADED_FILES = ("*.json", "*.txt", "*.safetensors")  # never .bin: a pickle can run code
 
 
-class DamagedFileError(RuntimeError):
+class DamagedFileError(RunError):
     """A file's content is not what was published."""
 
 
@@ -81,7 +83,7 @@ def find_checkpoint(name: str = "bundled") -> Path:
         return folder
     folder = Path(name)
     if not (folder / "config.json").is_file():
-        raise FileNotFoundError(
+        raise MissingError(
             f"no checkpoint {name!r}: it is neither one of {', '.join(CHECKPOINTS)} nor a folder with a config.json"
         )
     return folder
@@ -106,7 +108,7 @@ def load_tokenizer(checkpoint: str = "bundled") -> PreTrainedTokenizerBase:
     # A shipped limit can be another tool's choice (256 for MiniLM); what the model can take is its position table.
     tokenizer.model_max_length = config.max_position_embeddings
     if len(tokenizer) > config.vocab_size:
-        raise ValueError(
+        raise UserError(
             f"the tokenizer has {len(tokenizer)} entries but the model only {config.vocab_size}: they do not belong "
             f"together; take both from one folder ({folder})"
         )
@@ -132,7 +134,7 @@ def _from_hub(name: str, checkpoint: Checkpoint) -> Path:
             ignore_patterns=["*/*"],
         )
     except Exception as error:  # offline, blocked, gone: the client's error classes differ between its versions
-        raise FileNotFoundError(_remedies(name, checkpoint)) from error
+        raise MissingError(_remedies(name, checkpoint)) from error
     return Path(folder)
 
 

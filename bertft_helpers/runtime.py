@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
+from bertft_helpers.errors import RunError
+
 
 def device_works(name: str) -> bool:
     """Whether a small operation succeeds on the device called ``name``.
@@ -34,7 +36,7 @@ def pick_device(preferred: str | None = None) -> torch.device:
     """
     if preferred is not None:
         if not device_works(preferred):
-            raise RuntimeError(
+            raise RunError(
                 f"the device {preferred!r} was asked for, but a trial operation on it failed; "
                 "use device=None to take the first one that works, or 'cpu'"
             )

@@ -6,11 +6,14 @@ import codecs
 import csv
 import io
 import json
+import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+from bertft_helpers.errors import MissingError, UserError
 
 LONGEST_FIELD = 2**31 - 1  # characters; the csv module's own limit refuses long stories
 
@@ -23,20 +26,20 @@ def read_table(path: Path) -> pd.DataFrame:
     """
     path = Path(path)
     if path.suffix not in READERS:
-        raise ValueError(f"{path.name} has the ending {path.suffix!r}; allowed are {', '.join(READERS)}")
+        raise UserError(f"{path.name} has the ending {path.suffix!r}; allowed are {', '.join(READERS)}")
     if not path.exists():
-        raise FileNotFoundError(f"no file {str(path)!r}; check the path")
+        raise MissingError(f"no file {str(path)!r}; check the path")
     if path.is_dir():
-        raise IsADirectoryError(f"{path.name} is a folder; give the table file in it")
+        raise UserError(f"{path.name} is a folder; give the table file in it")
     try:
         content = path.read_bytes()
     except PermissionError as error:
-        raise PermissionError(f"{path.name} may not be read; change its permissions (chmod u+r)") from error
+        raise UserError(f"{path.name} may not be read; change its permissions (chmod u+r)") from error
     if not content.strip():
-        raise ValueError(f"{path.name} is empty; it must hold a header and at least one row")
+        raise UserError(f"{path.name} is empty; it must hold a header and at least one row")
     table = READERS[path.suffix](path.name, content)
     if table.empty:
-        raise ValueError(f"{path.name} has a header but no rows")
+        raise UserError(f"{path.name} has a header but no rows")
     return table
 
 
@@ -49,7 +52,7 @@ def take_columns(table: pd.DataFrame, name: str, columns: Sequence[str]) -> pd.D
     advice = ""
     if len(present) == 1 and (found := next((mark for mark in ";\t|" if mark in present[0]), None)):
         advice = f" The fields seem to be separated by {found!r}: save the file with commas, or as .tsv with tabs."
-    raise ValueError(f"{name} has no column {', '.join(map(repr, missing))}; it has {', '.join(present)}.{advice}")
+    raise UserError(f"{name} has no column {', '.join(map(repr, missing))}; it has {', '.join(present)}.{advice}")
 
 
 def name_rows(rows: Sequence[int]) -> str:
@@ -73,29 +76,27 @@ def decode(content: bytes) -> str:
 
 def _read_delimited(name: str, content: bytes, delimiter: str) -> pd.DataFrame:
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise ValueError(f"{name} is UTF-16 text; save it as UTF-8")
+        raise UserError(f"{name} is UTF-16 text; save it as UTF-8")
     if b"\0" in content:
         rows = [number for number, line in enumerate(content.split(b"\n"), 1) if b"\0" in line]
-        raise ValueError(
-            f"{name} holds NUL bytes in {name_rows(rows)}; it is not text, or was damaged: export it again"
-        )
+        raise UserError(f"{name} holds NUL bytes in {name_rows(rows)}; it is not text, or was damaged: export it again")
     limit = csv.field_size_limit(LONGEST_FIELD)
     try:
         reader = csv.reader(io.StringIO(decode(content), newline=""), delimiter=delimiter, strict=True)
         lines = [(reader.line_num, fields) for fields in reader if fields]
     except csv.Error as error:
-        raise ValueError(
+        raise UserError(
             f"{name} cannot be read at row {reader.line_num}: {error}; check its quotation marks"
         ) from error
     finally:
         csv.field_size_limit(limit)
     if not lines:
-        raise ValueError(f"{name} is empty; it must hold a header and at least one row")
+        raise UserError(f"{name} is empty; it must hold a header and at least one row")
     (_, header), body = lines[0], lines[1:]
     _refuse_repeated(name, header)
     broken = [row for row, fields in body if len(fields) != len(header)]
     if broken:
-        raise ValueError(
+        raise UserError(
             f"{name} has another number of fields than its header's {len(header)} in {name_rows(broken)}; "
             "put texts that hold the separator in quotation marks"
         )
@@ -105,7 +106,7 @@ def _read_delimited(name: str, content: bytes, delimiter: str) -> pd.DataFrame:
 def _refuse_repeated(name: str, header: Sequence[str]) -> None:
     repeated = sorted({column for column in header if header.count(column) > 1})
     if repeated:
-        raise ValueError(f"{name} has several columns named {', '.join(map(repr, repeated))}; give each its own name")
+        raise UserError(f"{name} has several columns named {', '.join(map(repr, repeated))}; give each its own name")
 
 
 def _read_json_lines(name: str, content: bytes) -> pd.DataFrame:
@@ -121,7 +122,7 @@ def _read_json_lines(name: str, content: bytes) -> pd.DataFrame:
             else:
                 broken.append(row)
     if broken:
-        raise ValueError(f"{name} has no JSON object in {name_rows(broken)}; each line must hold one, such as {{...}}")
+        raise UserError(f"{name} has no JSON object in {name_rows(broken)}; each line must hold one, such as {{...}}")
     return pd.DataFrame(list(records.values()), index=list(records), dtype=object)
 
 
@@ -129,7 +130,7 @@ def _read_parquet(name: str, content: bytes) -> pd.DataFrame:
     try:
         table = pd.read_parquet(io.BytesIO(content))
     except Exception as error:  # pyarrow's error classes are many and its own
-        raise ValueError(f"{name} is not a Parquet file, or is damaged: {str(error).splitlines()[0]}") from error
+        raise UserError(f"{name} is not a Parquet file, or is damaged: {str(error).splitlines()[0]}") from error
     table.index = range(1, len(table) + 1)
     return table.astype(object)
 
@@ -144,3 +145,25 @@ READERS: dict[str, Callable[[str, bytes], Any]] = {
     ".jsonl": _read_json_lines,
     ".parquet": _read_parquet,
 }
+
+
+# Marks that change the direction of what follows, so that a text can look like another one (CVE-2021-42574).
+DIRECTION_MARKS = {0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)}
+
+
+def visible(text: str, longest: int | None = 300) -> str:
+    """One line of text in which control characters and direction marks are written out, as ``<U+001B>``.
+
+    White space is folded; a text beyond ``longest`` characters is cut and its length told; ``None`` cuts nothing.
+    """
+    head = text if longest is None else text[: 4 * longest]  # a line of a megabyte is not worth looking through
+    shown = "".join(_written(character) for character in " ".join(head.split()))
+    if longest is None or (len(shown) <= longest and len(head) == len(text)):
+        return shown
+    return f"{shown[:longest].rstrip()} … ({len(text):,} characters)"
+
+
+def _written(character: str) -> str:
+    code = ord(character)
+    hidden = unicodedata.category(character) in ("Cc", "Cs") or code in DIRECTION_MARKS
+    return f"<U+{code:04X}>" if hidden else character

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import numbers
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
 from torch.utils.data import DataLoader
 
 from bertft_helpers.batching import EncodedTexts
+from bertft_helpers.errors import UserError
 from bertft_helpers.losses import IGNORE
 from bertft_helpers.tables import name_rows
 
@@ -25,13 +26,13 @@ def check_texts(texts: Sequence[Any], where: str, rows: Sequence[int] | None = N
     """Raise ValueError unless every text is a string; names the rows and what they hold. Blank strings pass."""
     _refuse_empty(texts, where, "texts")
     if found := _problems(texts, _wrong_text, rows):
-        raise ValueError(f"{where}: {found}. Every text must be a string: fill or remove these rows.")
+        raise UserError(f"{where}: {found}. Every text must be a string: fill or remove these rows.")
 
 
 def check_not_blank(texts: Sequence[str], where: str, rows: Sequence[int] | None = None) -> None:
     """Raise ValueError naming the rows whose text is empty or white space: BERT would see only [CLS] and [SEP]."""
     if found := _problems(texts, lambda text: "" if text.strip() else "an empty text", rows):
-        raise ValueError(f"{where}: {found}. Fill or remove these rows (data.clean removes them and says so).")
+        raise UserError(f"{where}: {found}. Fill or remove these rows (data.clean removes them and says so).")
 
 
 def _problems(values: Sequence[Any], wrong: Callable[[Any], str], rows: Sequence[int] | None) -> str:
@@ -62,14 +63,14 @@ def check_labels(labels: Sequence[Any], where: str, rows: Sequence[int] | None =
     _refuse_empty(labels, where, "labels")
     rows = rows or range(1, len(labels) + 1)
     if found := _problems(labels, _wrong_label, rows):
-        raise ValueError(f"{where}: {found}. Labels must be names, or class numbers 0, 1, 2, …")
+        raise UserError(f"{where}: {found}. Labels must be names, or class numbers 0, 1, 2, …")
     kinds = {isinstance(label, str) for label in labels}
     if len(kinds) == 2:
         texts = [row for row, label in zip(rows, labels, strict=True) if isinstance(label, str)]
-        raise ValueError(f"{where}: labels are numbers in some rows and names in {name_rows(texts)}; use one kind")
+        raise UserError(f"{where}: labels are numbers in some rows and names in {name_rows(texts)}; use one kind")
     names = [str(label) for label in sorted(set(labels))]
     if len(names) < 2:
-        raise ValueError(f"{where}: all {len(labels)} labels are {names[0]!r}; at least two classes are needed")
+        raise UserError(f"{where}: all {len(labels)} labels are {names[0]!r}; at least two classes are needed")
     return names
 
 
@@ -83,27 +84,6 @@ def _wrong_label(label: Any) -> str:
     if label != int(label):
         return f"the fractional label {label}"
     return f"the negative label {label}" if label < 0 else ""
-
-
-def check_parts(parts: Mapping[str, tuple[Sequence[str], Sequence[int]]], label_names: Sequence[str]) -> None:
-    """Raise ValueError when a part lacks a class or two parts share a text; ``parts`` maps name -> (texts, labels)."""
-    for name, (_, labels) in parts.items():
-        absent = [label for number, label in enumerate(label_names) if number not in set(labels)]
-        if absent:
-            raise ValueError(
-                f"the {name} part has no text labelled {', '.join(absent)}; "
-                "add such texts, drop the label, or give this part a larger share"
-            )
-    first_seen: dict[str, str] = {}
-    for name, (texts, _) in parts.items():
-        shared = [row for row, text in enumerate(texts, 1) if first_seen.get(text, name) != name]
-        if shared:
-            other = first_seen[texts[shared[0] - 1]]
-            raise ValueError(
-                f"texts of the {name} part are also in the {other} part: {name_rows(shared)} of {name}. "
-                "Scores would be too good: remove repetitions (data.clean) before you split."
-            )
-        first_seen.update(dict.fromkeys(texts, name))
 
 
 def check_run(model: nn.Module, *loaders: DataLoader) -> None:
@@ -126,43 +106,34 @@ def check_examples(examples: EncodedTexts, model: PreTrainedModel) -> None:
     _check_classes(examples.labels, config.num_labels)
     unknown = [row for row, ids in enumerate(examples.input_ids) if len(ids) and max(ids) >= config.vocab_size]
     if unknown:
-        raise ValueError(
+        raise UserError(
             f"token ids of {name_rows(unknown)} lie outside the model's vocabulary of {config.vocab_size}: "
             "tokenizer and model do not belong together; take both from one folder"
         )
     long = [row for row, ids in enumerate(examples.input_ids) if len(ids) > config.max_position_embeddings]
     if long:
         longest = max(len(examples.input_ids[row]) for row in long)
-        raise ValueError(
+        raise UserError(
             f"{name_rows(long)} are longer than the model's {config.max_position_embeddings} positions "
             f"(the longest has {longest} tokens): give encode_dataset a max_length"
         )
     empty = [row for row, ids in enumerate(examples.input_ids) if len(ids) == 0]
     if empty:
-        raise ValueError(f"{name_rows(empty)} have no token at all, so their mask would be empty: remove these texts")
+        raise UserError(f"{name_rows(empty)} have no token at all, so their mask would be empty: remove these texts")
 
 
 def _check_classes(labels: Sequence[Any], num_labels: int) -> None:
     allowed = f"the model's {num_labels} classes are 0 to {num_labels - 1}, and {IGNORE} leaves a row out"
     fractional = [row for row, label in enumerate(labels) if label != int(label)]
     if fractional:
-        raise ValueError(f"fractional labels in {name_rows(fractional)}, such as {labels[fractional[0]]}; {allowed}")
+        raise UserError(f"fractional labels in {name_rows(fractional)}, such as {labels[fractional[0]]}; {allowed}")
     outside = [row for row, label in enumerate(labels) if label != IGNORE and not 0 <= label < num_labels]
     if outside:
-        raise ValueError(f"labels out of range in {name_rows(outside)}, such as {labels[outside[0]]}; {allowed}")
+        raise UserError(f"labels out of range in {name_rows(outside)}, such as {labels[outside[0]]}; {allowed}")
     if all(label == IGNORE for label in labels):
-        raise ValueError(f"all {len(labels)} labels are ignored ({IGNORE}): the loss would be NaN; {allowed}")
-
-
-def check_same_labels(saved: Sequence[str], wanted: Sequence[str]) -> None:
-    """Raise ValueError when a saved model's label names are not those of the data, in the same order."""
-    if list(saved) != list(wanted):
-        raise ValueError(
-            f"the saved model knows the labels {', '.join(saved)}; the data has {', '.join(wanted)}. "
-            "Use data with the model's labels, or train a new model."
-        )
+        raise UserError(f"all {len(labels)} labels are ignored ({IGNORE}): the loss would be NaN; {allowed}")
 
 
 def _refuse_empty(items: Sequence[Any], where: str, what: str) -> None:
     if len(items) == 0:
-        raise ValueError(f"{where} has no {what}; at least one is needed")
+        raise UserError(f"{where} has no {what}; at least one is needed")

@@ -86,9 +86,9 @@ class Silent:
 def store_outputs(path: Path, scratch: Path) -> None:
     """Execute a notebook in a real kernel and store its outputs, as bertft store does."""
     from bertft_helpers.series.catalogue import Lesson
+    from bertft_helpers.series.execute.runner import run_lessons
+    from bertft_helpers.series.execute.storing import with_outputs
     from bertft_helpers.series.notebook import read_notebook, write_notebook
-    from bertft_helpers.series.runner import run_lessons
-    from bertft_helpers.series.storing import with_outputs
 
     (outcome,) = run_lessons([Lesson(path)], {}, scratch, Silent())
     assert outcome.ok, outcome

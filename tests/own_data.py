@@ -10,10 +10,10 @@ import torch
 from minimal import tiny_config
 from transformers import BertModel
 
-from bertft_helpers.distributed import Processes
-from bertft_helpers.plan import TaskSettings
+from bertft_helpers.own_texts.run import OnStep, TaskRecord, run_task
+from bertft_helpers.own_texts.settings import TaskSettings
 from bertft_helpers.pretrained import load_tokenizer
-from bertft_helpers.task import OnStep, TaskRecord, run_task
+from bertft_helpers.resume.processes import Processes
 
 WORDS = {
     "fruit": ("apple", "pear", "plum", "cherry", "melon", "fig"),

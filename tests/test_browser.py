@@ -21,11 +21,11 @@ from browser import ACTING_TEXTS, ODD_TEXTS, assert_no_script_ran, open_browser
 from conftest import Silent, code, text, write_lesson
 
 from bertft_helpers.series.catalogue import Lesson, plan_parameters, select_lessons
-from bertft_helpers.series.kernels import kernel_environment
+from bertft_helpers.series.execute.kernels import kernel_environment
+from bertft_helpers.series.execute.outcomes import write_run
+from bertft_helpers.series.execute.process_tree import end_process_tree
+from bertft_helpers.series.execute.runner import run_lessons
 from bertft_helpers.series.notebook import read_notebook, tags
-from bertft_helpers.series.processes import end_process_tree
-from bertft_helpers.series.report import write_run
-from bertft_helpers.series.runner import run_lessons
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page

@@ -15,7 +15,7 @@ import pytest
 
 from bertft_helpers.series.catalogue import Lesson, plan_parameters, select_lessons
 from bertft_helpers.series.notebook import read_notebook
-from bertft_helpers.series.stamp import setup_cell, source_of, stamp
+from bertft_helpers.series.stamp import setup_cell, source_of, stamp_lessons
 
 ROOT = Path(__file__).parents[1]
 VERSIONS = Path(__file__).with_name("colab-versions.txt")
@@ -83,7 +83,7 @@ def stamped_alone(folder: Path, number: str, source: str) -> Lesson:
     folder.mkdir()
     (lesson,) = select_lessons(ROOT / "notebooks", [number])
     shutil.copy(lesson.path, folder)
-    assert stamp(folder, source) == 1
+    assert stamp_lessons(folder, source) == 1
     return Lesson(folder / lesson.path.name)
 
 

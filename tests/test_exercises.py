@@ -11,9 +11,9 @@ import pytest
 from conftest import Silent
 
 from bertft_helpers.series.catalogue import Lesson, find_lessons, plan_parameters
-from bertft_helpers.series.editions import learners_copy
+from bertft_helpers.series.execute.runner import run_lessons
 from bertft_helpers.series.notebook import read_notebook
-from bertft_helpers.series.runner import run_lessons
+from bertft_helpers.series.teach.editions import learners_copy
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 LESSONS = find_lessons(NOTEBOOKS)

@@ -8,9 +8,8 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from bertft_helpers.batching import Batch, pad_batch
 from bertft_helpers.config import TrainConfig
-from bertft_helpers.failures import DivergedError, OutOfMemory, is_out_of_memory
 from bertft_helpers.losses import classification_loss
-from bertft_helpers.training import Step, train_step
+from bertft_helpers.training import DivergedError, OutOfMemory, Step, is_out_of_memory, train_step
 
 ROWS = [4, 7, 1, 9, 2, 8]
 EXAMPLES = [{"input_ids": [2, 5 + row, 6, *range(10, 10 + row), 3], "labels": row % 3, "rows": row} for row in ROWS]

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bertft_helpers.data import load_texts
+from bertft_helpers.errors import UserError
 from bertft_helpers.tables import READERS, read_table
 
 INPUTS = 400
@@ -128,5 +129,5 @@ def test_what_csv_writes_is_read_back_to_the_last_character(
 
 def test_a_folder_named_like_a_table_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "a.csv").mkdir()
-    with pytest.raises(IsADirectoryError, match="folder"):
+    with pytest.raises(UserError, match="folder"):
         read_table(tmp_path / "a.csv")

@@ -1,8 +1,9 @@
-"""Imports go one way, from the higher level to the lower or within one, and the core stays free of the tools."""
+"""Imports go one way: folders import what the package's README allows, the root downwards, and the core no tools."""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -10,19 +11,26 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "bertft_helpers"
+# The root, from what needs nothing to what builds on it; a module imports from lower levels or its own.
 LEVELS = {
-    **dict.fromkeys(["runtime", "config", "metrics", "tables", "throughput"], 0),
-    **dict.fromkeys(["pretrained", "data", "batching", "losses", "models", "validation"], 1),
-    **dict.fromkeys(["vocabulary", "dropout", "first_token", "states"], 1),
-    **dict.fromkeys(["features", "optim", "evaluation", "history", "failures", "frozen"], 2),
-    **dict.fromkeys(["training", "resume", "inference"], 3),
-    **dict.fromkeys(["results", "experiments", "summaries", "recipes", "studies", "plots", "lessons"], 4),
-    **dict.fromkeys(["excerpts", "sources", "distributed", "prepared", "plan", "task", "baselines", "diagnosis"], 4),
-    **dict.fromkeys(["verdict", "report", "labelling", "scoring"], 4),
-    "series": 5,
-    **dict.fromkeys(["cli", "console", "publishing", "own_texts"], 6),
+    **dict.fromkeys(["errors", "runtime", "config", "metrics", "tables", "pretrained"], 0),
+    **dict.fromkeys(["batching", "losses", "validation", "data", "models"], 1),
+    **dict.fromkeys(["features", "optim", "evaluation", "history"], 2),
+    **dict.fromkeys(["training", "inference"], 3),
+    **dict.fromkeys(["plots", "lessons"], 4),
 }
-CORE_LEVELS = range(5)
+ROOT = "."
+# folder -> the other folders that it may import from; the same table is in the package's README
+FOLDERS = {
+    ROOT: set(),
+    "speed": {ROOT},
+    "resume": {ROOT, "speed"},
+    "studies": {ROOT, "speed"},
+    "own_texts": {ROOT, "speed", "resume"},
+    "series": {ROOT, "studies"},
+    "cli": {ROOT, "speed", "resume", "studies", "own_texts", "series"},
+}
+DRAWING = ("plots", "diagrams")
 TOOLS = {
     *("papermill", "nbval", "nbclient", "nbformat", "nbconvert", "nbgrader", "jupyterlab", "jupytext", "ipykernel"),
     *("ipywidgets", "tensorboard", "psutil", "pytest", "hypothesis", "ruff", "IPython", "typer", "rich"),
@@ -42,29 +50,45 @@ def imported_modules(source: str) -> Iterator[str]:
                 yield from (f"bertft_helpers.{alias.name}" for alias in node.names)
 
 
+def folder_of(name: str) -> str:
+    """The folder of a module given as ``speed.vocabulary``; a module of the root is in ``.``."""
+    folder, dot, _ = name.partition(".")
+    return folder if dot or folder in FOLDERS else ROOT
+
+
 def violations(sources: Mapping[str, str]) -> list[str]:
-    """What is wrong with the imports of modules, given as name (``series.runner``) to source."""
+    """What is wrong with the imports of modules, given as name (``series.execute.runner``) to source."""
     found = []
     for name, source in sources.items():
-        noun = name.split(".")[0]
-        if noun not in LEVELS:
-            found.append(f"{name} has no level")
+        if name == "__main__":
+            continue
+        if folder_of(name) not in FOLDERS or (folder_of(name) == ROOT and name not in LEVELS):
+            found.append(f"{name} has no place")
             continue
         for module in imported_modules(source):
-            found += [f"{name} imports {module}: {why}" for why in _reasons(noun, module)]
+            found += [f"{name} imports {module}: {why}" for why in _reasons(name, module)]
     return found + _cycles(sources)
 
 
-def _reasons(noun: str, module: str) -> Iterator[str]:
-    root, _, rest = module.partition(".")
+def _reasons(name: str, module: str) -> Iterator[str]:
+    package, _, other = module.partition(".")
     if module.startswith("."):
         yield "imports are absolute"
-    elif root == "bertft_helpers" and rest and LEVELS.get(rest.split(".")[0], 99) > LEVELS[noun]:
-        yield "an upward arrow"
-    elif root == "matplotlib" and noun != "plots":
-        yield "only plots draws"
-    elif LEVELS[noun] in CORE_LEVELS and root in TOOLS and (noun, root) not in EXCEPTIONS:
+    elif package == "bertft_helpers" and other:
+        yield from _wrong_way(name, other)
+    elif package == "matplotlib" and name not in DRAWING:
+        yield f"only {' and '.join(DRAWING)} draw"
+    elif folder_of(name) not in ("series", "cli") and package in TOOLS and (name, package) not in EXCEPTIONS:
         yield "the core needs no tools"
+
+
+def _wrong_way(name: str, other: str) -> Iterator[str]:
+    own, its = folder_of(name), folder_of(other)
+    if own == its == ROOT:
+        if LEVELS.get(other.split(".")[0], 0) > LEVELS[name]:
+            yield "an upward arrow"
+    elif own != its and its not in FOLDERS[own]:
+        yield f"{own} may not import {its}"
 
 
 def _cycles(sources: Mapping[str, str]) -> list[str]:
@@ -103,17 +127,32 @@ def test_importing_the_package_imports_nothing_else() -> None:
         assert list(imported_modules(path.read_text())) == [], path
 
 
+def test_the_readme_has_the_folders_and_what_they_may_import() -> None:
+    rows = [line for line in (PACKAGE / "README.md").read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    told = {}
+    for row in rows:
+        folder, _, allowed = (cell.strip() for cell in row.strip("|").split("|"))
+        told[folder.strip("`").rstrip("/")] = {name.rstrip("/") for name in re.findall(r"`([^`]+)`", allowed)}
+    assert told.pop("cli") == told.pop(ROOT) == set()  # "everything" and "itself", in words
+    assert told == {folder: may for folder, may in FOLDERS.items() if folder not in ("cli", ROOT)}
+    assert {path.name for path in PACKAGE.iterdir() if any(path.glob("*.py"))} == set(FOLDERS) - {ROOT}
+
+
 @pytest.mark.parametrize(
     ("name", "planted", "why"),
     [
         ("metrics", "from bertft_helpers.training import fit", "an upward arrow"),
         ("data", "def f():\n    from bertft_helpers import evaluation", "an upward arrow"),
-        ("training", "import bertft_helpers.series.runner", "an upward arrow"),
-        ("evaluation", "import matplotlib.pyplot as plt", "only plots draws"),
+        ("training", "import bertft_helpers.series.execute.runner", ". may not import series"),
+        ("speed.vocabulary", "from bertft_helpers.resume.run import Progress", "speed may not import resume"),
+        ("studies.rows", "from bertft_helpers.own_texts import scores", "studies may not import own_texts"),
+        ("own_texts.run", "from bertft_helpers.cli.console import stop", "own_texts may not import cli"),
+        ("evaluation", "import matplotlib.pyplot as plt", "only plots and diagrams draw"),
         ("data", "import papermill", "the core needs no tools"),
         ("features", "from rich.progress import track", "the core needs no tools"),
         ("data", "from . import pretrained", "imports are absolute"),
-        ("helpers", "", "has no level"),
+        ("helpers", "", "has no place"),
+        ("utils.text", "", "has no place"),
     ],
 )
 def test_a_planted_violation_is_found(name: str, planted: str, why: str) -> None:

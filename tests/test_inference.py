@@ -9,6 +9,7 @@ import pytest
 import torch
 from transformers import BertConfig, BertForSequenceClassification, pipeline
 
+from bertft_helpers.errors import UserError
 from bertft_helpers.inference import Prediction, TextClassifier, batches_within, model_card, text_logits
 from bertft_helpers.pretrained import load_tokenizer
 
@@ -131,7 +132,7 @@ def test_a_card_without_facts_has_no_empty_table() -> None:
 
 def test_saving_never_mixes_two_models_and_leaves_nothing_half_done(classifier, tmp_path, monkeypatch) -> None:
     classifier.save(tmp_path / "model")
-    with pytest.raises(FileExistsError, match="is not empty"):
+    with pytest.raises(UserError, match="is not empty"):
         classifier.save(tmp_path / "model")
     monkeypatch.setattr(type(classifier.model), "save_pretrained", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):

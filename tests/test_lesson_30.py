@@ -12,7 +12,7 @@ from conftest import Silent
 
 from bertft_helpers.data import clean, load_texts, select_view
 from bertft_helpers.series.catalogue import Lesson
-from bertft_helpers.series.runner import Outcome, run_lessons
+from bertft_helpers.series.execute.runner import Outcome, run_lessons
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 LESSON = Lesson(NOTEBOOKS / "30_analyze_a_full_task.ipynb")

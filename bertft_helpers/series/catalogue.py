@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from bertft_helpers.errors import UserError
 from bertft_helpers.series.notebook import declared_parameters, read_notebook
 
 DEFAULT_PROFILE = "cpu"  # the lessons' own literals; it has no file
@@ -52,7 +53,7 @@ SERIES = (
 _WORDS = {"true": True, "false": False, "none": None, "null": None}
 
 
-class UnknownName(ValueError):
+class UnknownName(UserError):
     """A lesson, profile or parameter that does not exist; the message lists what does."""
 
 
@@ -178,7 +179,7 @@ def _like(name: str, value: Any, literal: Any) -> Any:
     if isinstance(literal, float) and type(value) is int:
         return float(value)
     if literal is not None and value is not None and type(value) is not type(literal):
-        raise ValueError(f"{name} is {literal!r} in the lesson, so it cannot become {value!r}: give the same kind")
+        raise UserError(f"{name} is {literal!r} in the lesson, so it cannot become {value!r}: give the same kind")
     return value
 
 
@@ -186,7 +187,7 @@ def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
     """Overrides written ``NAME=VALUE``. Raises ``ValueError`` for one without a value."""
     wrong = [pair for pair in pairs if "=" not in pair]
     if wrong:
-        raise ValueError(f"-p {wrong[0]}: give a name and a value, for example -p SEED 1")
+        raise UserError(f"-p {wrong[0]}: give a name and a value, for example -p SEED=1")
     return {name: parse_value(value) for name, _, value in (pair.partition("=") for pair in pairs)}
 
 

@@ -14,6 +14,8 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
+from bertft_helpers.errors import UserError
+
 UNSTAMPED = "not stamped"
 # The one line of a lesson's set-up cell that may differ from what was executed: where its package comes from.
 SOURCE_LINE = re.compile(r'^(SOURCE = )"([^"\n]*)"(  # where the helper package comes from.*)$', flags=re.MULTILINE)
@@ -27,7 +29,7 @@ def read_notebook(path: Path) -> NotebookNode:
     try:
         return nbformat.read(path, as_version=4)
     except (nbformat.reader.NotJSONError, nbformat.ValidationError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path.name} is not a readable notebook: {str(error)[:200]}") from error
+        raise UserError(f"{path.name} is not a readable notebook: {str(error)[:200]}") from error
 
 
 def write_notebook(notebook: NotebookNode, path: Path) -> None:
@@ -115,11 +117,11 @@ def _assigned_literal(statement: ast.stmt, number: int) -> dict[str, Any]:
         case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
             pass
         case _:
-            raise ValueError(f"cell {number}: line {statement.lineno} is not NAME = literal; parameters are literals")
+            raise UserError(f"cell {number}: line {statement.lineno} is not NAME = literal; parameters are literals")
     try:
         return {name: ast.literal_eval(value)}
     except ValueError:
-        raise ValueError(f"cell {number}: {name} is not a plain literal: {ast.unparse(value)}") from None
+        raise UserError(f"cell {number}: {name} is not a plain literal: {ast.unparse(value)}") from None
 
 
 def source_head(source: str) -> str:

@@ -6,11 +6,11 @@ import base64
 import csv
 import io
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from bertft_helpers.errors import UserError
 from bertft_helpers.series.catalogue import Lesson, find_lessons
 from bertft_helpers.series.notebook import numbered_code_cells, read_notebook, tags
 
@@ -34,7 +34,6 @@ The terms are explained in the [glossary](GLOSSARY.md). "Graduates" are function
 
 This file is written by `bertft map`; edit the lessons, not this table.
 """
-_ROW = re.compile(r"^\| \[(\d\d)\].*\| ([\d.]+) \| ([\d,]+) \|$", flags=re.MULTILINE)
 
 
 class Cost(NamedTuple):
@@ -52,7 +51,7 @@ def map_text(folder: Path, costs: Mapping[str, Cost]) -> str:
     lessons = find_lessons(folder)
     missing = [lesson.number for lesson in lessons if lesson.number not in costs]
     if missing:
-        raise ValueError(f"no measured minutes for {', '.join(missing)}: run all lessons first (make run)")
+        raise UserError(f"no measured minutes for {', '.join(missing)}: run all lessons first (make run)")
     lines = [INTRODUCTION]
     for lesson in lessons:
         if lesson.number in PARTS or lesson is lessons[0]:
@@ -70,7 +69,7 @@ def costs_of_run(run_file: Path) -> dict[str, Cost]:
     run = json.loads(run_file.read_text(encoding="utf-8"))
     failed = [lesson["lesson"] for lesson in run["lessons"] if lesson["status"] != "ok"]
     if run["profile"] != "cpu" or failed:
-        raise ValueError(
+        raise UserError(
             f"{run_file}: the map needs a complete run at the cpu profile; profile {run['profile']}, {failed=}"
         )
     return {lesson["lesson"][:2]: Cost(lesson["seconds"] / 60, lesson["peak_mb"]) for lesson in run["lessons"]}
@@ -91,11 +90,6 @@ def costs_text(costs: Mapping[str, Cost]) -> str:
     writer.writerow(["lesson", *Cost._fields])
     writer.writerows([number, f"{cost.minutes:.1f}", f"{cost.peak_mb:.0f}"] for number, cost in sorted(costs.items()))
     return lines.getvalue()
-
-
-def costs_of_map(text: str) -> dict[str, Cost]:
-    """The costs that a map shows already."""
-    return {number: Cost(float(minutes), float(peak.replace(",", ""))) for number, minutes, peak in _ROW.findall(text)}
 
 
 _HEAD = "| lesson | question | graduates | minutes | peak MB |\n|---|---|---|---|---|"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
+from bertft_helpers.errors import UserError
 from bertft_helpers.series.catalogue import find_lessons
 from bertft_helpers.series.notebook import (
     SOURCE_LINE,
@@ -39,13 +40,13 @@ def source_of(origin: str) -> str:
         return f"git+https://github.com/{match['repository']}@{match['tag']}"
     if match := _GIT_URL.fullmatch(origin):
         return f"git+{match['url']}@{match['tag']}"
-    raise ValueError(
+    raise UserError(
         f"{origin!r} is no source of the package: give OWNER/REPO@TAG, or a git address without a user name and with "
         "a tag at its end, like https://example.org/project.git@v1.0"
     )
 
 
-def stamp(folder: Path, source: str) -> int:
+def stamp_lessons(folder: Path, source: str) -> int:
     """Write ``source`` and the links that follow from it into all lessons; the number of lessons that changed.
 
     ``UNSTAMPED`` as source takes an earlier stamp back. Stored outputs stay valid: the stamped line is not part of
@@ -62,7 +63,7 @@ def stamp_notebook(notebook: NotebookNode, name: str, source: str) -> bool:
     """Stamp one lesson in memory; whether that changed it. Raises ValueError when it has no place for the stamp."""
     first, setup = notebook.cells[0], setup_cell(notebook)
     if setup is None or not SOURCE_LINE.search(setup.source) or not _BADGE.search(first.source):
-        raise ValueError(f"{name} has no set-up cell with a line SOURCE, or no link to Colab in its first cell")
+        raise UserError(f"{name} has no set-up cell with a line SOURCE, or no link to Colab in its first cell")
     before = first.source, setup.source
     first.source = _BADGE.sub(lambda _: badge(source, name), first.source, count=1)
     setup.source = SOURCE_LINE.sub(lambda match: f'{match[1]}"{source}"{match[3]}', setup.source, count=1)

@@ -1,0 +1,1 @@
+"""The command ``bertft``: options and words; the work is done elsewhere."""

@@ -1,0 +1,231 @@
+"""The command ``bertft``. Exit codes: 0 all well, 1 the work failed, 2 bad usage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bertft_helpers.cli import own_texts
+from bertft_helpers.cli.console import AsJson, error_console, out_console, reported
+from bertft_helpers.errors import UserError
+
+# Everything else is imported inside the commands: help and completion must answer at once.
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Run, store and check the lessons of 'Fine-tuning BERT in PyTorch', and fine-tune BERT on your own texts.",
+)
+
+Names = Annotated[list[str] | None, typer.Argument(metavar="[NN ...]", help="Lessons by number or name; all if none.")]
+Folder = Annotated[Path | None, typer.Option("--notebooks", help="Folder of the lessons.", file_okay=False)]
+CellTimeout = Annotated[int, typer.Option("--cell-timeout", min=1, help="Seconds that one cell may take.")]
+Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Lessons executed side by side.")]
+Origin = Annotated[
+    str | None, typer.Argument(metavar="OWNER/REPO@TAG", help="Where pip gets the package, or a git address.")
+]
+
+
+@app.command()
+@reported
+def doctor(as_json: AsJson = False) -> None:
+    """Examine this machine: exit 1 when a lesson would fail here, with a remedy for each finding."""
+    import json
+    from dataclasses import asdict
+
+    from bertft_helpers.series.doctor import examine
+
+    findings = examine(Path.cwd())
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=1))
+    else:
+        for finding in findings:
+            _print_finding(finding.subject, finding.status, finding.found, finding.remedy)
+    raise typer.Exit(1 if any(finding.status == "fail" for finding in findings) else 0)
+
+
+def _print_finding(subject: str, status: str, found: str, remedy: str) -> None:
+    style = {"ok": "green", "note": "yellow", "fail": "bold red"}[status]
+    out_console.print(f"{status:<5}", style=style, end="")
+    out_console.print(f"{subject:<20} {found}", markup=False, highlight=False, soft_wrap=True)
+    if remedy:
+        out_console.print(f"{'':26}-> {remedy}", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+@reported
+def run(
+    names: Names = None,
+    profile: Annotated[str, typer.Option("--profile", help="cpu (the lessons' own values), smoke, gpu, ...")] = "cpu",
+    parameter: Annotated[
+        list[str] | None, typer.Option("-p", metavar="NAME=VALUE", help="Override a parameter.")
+    ] = None,
+    jobs: Jobs = 1,
+    out: Annotated[Path, typer.Option("--out", help="Folder for executed lessons.", file_okay=False)] = Path("build"),
+    cell_timeout: CellTimeout = 240,
+    notebooks: Folder = None,
+) -> None:
+    """Execute lessons into a folder; the lessons themselves stay as they are."""
+    from bertft_helpers.series import catalogue
+    from bertft_helpers.series.execute.outcomes import print_table, write_run
+
+    extra = catalogue.parse_overrides(parameter or [])  # first: `-p NAME VALUE` leaves a value among the lessons
+    folder = notebooks or catalogue.find_folder()
+    lessons = catalogue.select_lessons(folder, names or [])
+    plan = catalogue.plan_parameters(folder, lessons, profile, extra)
+    outcomes = _execute(lessons, plan, out, cell_timeout, jobs)
+    write_run(outcomes, out, profile)
+    print_table(outcomes, out_console)
+    out_console.print(f"see {out / 'index.html'}", markup=False, soft_wrap=True)
+    raise typer.Exit(0 if all(outcome.ok for outcome in outcomes) else 1)
+
+
+@app.command()
+@reported
+def store(names: Names = None, jobs: Jobs = 1, cell_timeout: CellTimeout = 240, notebooks: Folder = None) -> None:
+    """Execute lessons at their own values and store the outputs in them; a lesson that fails is left as it was."""
+    import tempfile
+
+    from bertft_helpers.series import catalogue
+    from bertft_helpers.series.execute.outcomes import print_table
+    from bertft_helpers.series.execute.storing import with_outputs
+    from bertft_helpers.series.notebook import read_notebook, write_notebook
+
+    lessons = catalogue.select_lessons(notebooks or catalogue.find_folder(), names or [])
+    with tempfile.TemporaryDirectory(prefix="bertft-store-") as scratch:
+        outcomes = _execute(lessons, {}, Path(scratch), cell_timeout, jobs)
+        for lesson, outcome in zip(lessons, outcomes, strict=True):
+            if outcome.ok:
+                executed = read_notebook(Path(scratch) / f"{lesson.name}.ipynb")
+                write_notebook(with_outputs(read_notebook(lesson.path), executed), lesson.path)
+    print_table(outcomes, out_console)
+    raise typer.Exit(0 if all(outcome.ok for outcome in outcomes) else 1)
+
+
+@app.command()
+@reported
+def check(
+    names: Names = None,
+    execute: Annotated[bool, typer.Option("--execute", help="Also run the cells and compare their outputs.")] = False,
+    jobs: Jobs = 1,
+    cell_timeout: CellTimeout = 240,
+    as_json: AsJson = False,
+    notebooks: Folder = None,
+) -> None:
+    """Check stored lessons: their files, and with --execute their outputs against a fresh run."""
+    import json
+
+    from bertft_helpers.series import catalogue
+    from bertft_helpers.series.execute.comparison import compare_outputs
+    from bertft_helpers.series.gates.check import check_folder, check_lesson
+
+    folder = notebooks or catalogue.find_folder()
+    lessons = catalogue.select_lessons(folder, names or [])
+    problems = [problem for lesson in lessons for problem in check_lesson(lesson.path)]
+    if not names:
+        problems += check_folder(folder)
+    equal = compare_outputs(lessons, cell_timeout, jobs, to_stderr=as_json) if execute else None
+    if as_json:
+        print(json.dumps({"problems": [problem.as_dict() for problem in problems], "outputs_equal": equal}))
+    else:
+        for problem in problems:
+            out_console.print(str(problem), markup=False, highlight=False, soft_wrap=True)
+        out_console.print(f"{len(lessons)} lessons, {len(problems)} problems in their files", highlight=False)
+    raise typer.Exit(1 if problems or equal is False else 0)
+
+
+@app.command("map")
+@reported
+def write_map(
+    run_file: Annotated[Path, typer.Option("--run", help="run.json of a complete run.")] = Path("build/run.json"),
+    notebooks: Folder = None,
+) -> None:
+    """Write notebooks/README.md: question, lesson, graduates, minutes and memory of the last run; and the picture."""
+    from bertft_helpers.series import catalogue, overview
+    from bertft_helpers.series.hosted import COSTS
+
+    folder = notebooks or catalogue.find_folder()
+    costs = overview.costs_of_run(run_file)
+    (folder / "README.md").write_text(overview.map_text(folder, costs), encoding="utf-8")
+    COSTS.write_text(overview.costs_text(costs), encoding="utf-8")
+    (folder / overview.PICTURE).write_bytes(overview.picture_of(folder))
+    out_console.print(f"wrote {folder.name}/README.md", highlight=False)
+
+
+@app.command()
+@reported
+def study(
+    name: Annotated[str, typer.Argument(help="freezing, learning_rates, batch_sizes, small_data, ...")],
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that run side by side.")] = 1,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the results.", file_okay=False)] = None,
+) -> None:
+    """Run what is missing of a many-seed study; stop it whenever you like and call it again."""
+    from concurrent.futures import ProcessPoolExecutor
+    from contextlib import ExitStack
+
+    from rich.progress import Progress
+
+    from bertft_helpers.series import catalogue
+    from bertft_helpers.studies.catalogue import find_study
+    from bertft_helpers.studies.experiments import run_study
+
+    chosen = find_study(name)
+    path = (out or catalogue.find_folder() / "results") / f"{name}.csv"
+    with ExitStack() as stack:
+        executor = stack.enter_context(ProcessPoolExecutor(workers)) if workers > 1 else None
+        progress = stack.enter_context(Progress(console=error_console, disable=not error_console.is_terminal))
+        task = progress.add_task(name, total=len(chosen.cells) * len(chosen.seeds))
+        rows = run_study(chosen, path, executor, lambda done, _: progress.update(task, completed=done))
+    broken = int(rows["error"].notna().sum())
+    out_console.print(f"{path.name}: {len(rows)} runs, {broken} of them raised an error", highlight=False)
+    raise typer.Exit(1 if broken else 0)
+
+
+@app.command()
+@reported
+def stamp(
+    origin: Origin = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Take the stamp back.")] = False,
+    notebooks: Folder = None,
+) -> None:
+    """Write into all lessons where their package comes from, and their links to Colab and Kaggle."""
+    from bertft_helpers.series import catalogue
+    from bertft_helpers.series.stamp import UNSTAMPED, source_of, stamp_lessons
+
+    if clear == (origin is not None):
+        raise UserError("give one of OWNER/REPO@TAG and --clear")
+    source = UNSTAMPED if origin is None else source_of(origin)
+    changed = stamp_lessons(notebooks or catalogue.find_folder(), source)
+    out_console.print(f"{changed} lessons changed: {source}", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+@reported
+def workshop(
+    out: Annotated[Path, typer.Option("--out", help="A new or empty folder.", file_okay=False)],
+    n_train: Annotated[
+        int | None, typer.Option("--n-train", min=16, help="Headlines that train the catch-up model; all if not given.")
+    ] = None,
+    notebooks: Folder = None,
+) -> None:
+    """Build a workshop: both editions of the lessons, schedules, hand-out, slides, and a folder to catch up from."""
+    from bertft_helpers.series import catalogue
+    from bertft_helpers.series.teach.workshop import build
+
+    with error_console.status("workshop") as status:
+        build(notebooks or catalogue.find_folder(), out, n_train, lambda part: status.update(f"writing {part}"))
+    out_console.print(f"wrote {out}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _execute(lessons: list, plan: dict, out: Path, cell_timeout: int, jobs: int) -> list:
+    from bertft_helpers.series.execute.outcomes import Progressing
+    from bertft_helpers.series.execute.runner import run_lessons
+
+    with Progressing(out_console) as progress:
+        return run_lessons(lessons, plan, out, progress, cell_timeout, jobs)
+
+
+for command in (own_texts.train, own_texts.evaluate, own_texts.predict):
+    app.command()(command)

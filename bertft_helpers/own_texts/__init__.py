@@ -1,0 +1,1 @@
+"""``bertft train``, ``evaluate`` and ``predict`` as a library: a classifier for somebody's own texts."""

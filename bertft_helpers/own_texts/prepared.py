@@ -1,0 +1,149 @@
+"""Texts made ready for one run: cleaned, divided, encoded, and what is to be said about them before training."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from datasets import Dataset, DatasetDict
+from transformers import PreTrainedTokenizerBase
+
+from bertft_helpers.batching import EncodedTexts, encode, truncate
+from bertft_helpers.data import clean
+from bertft_helpers.own_texts.sources import digest_of, split_by_class
+from bertft_helpers.tables import visible
+
+PARTS = ("train", "validation", "test")
+SMALL_TEST, SMALL_CLASS = 100, 10  # texts: below these a score is an anecdote
+IMBALANCED = 5  # times as many texts in the largest class as in the smallest
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """Everything that a run needs to know of its texts.
+
+    ``lengths`` are tokens before cutting, by part; ``unknown_share`` the share of word pieces that are [UNK];
+    ``pieces_per_word`` tells how well the vocabulary fits the language; ``removed`` the rows that cleaning took out.
+    """
+
+    parts: DatasetDict
+    removed: pd.DataFrame
+    examples: dict[str, EncodedTexts]
+    lengths: dict[str, list[int]]
+    unknown_share: float
+    pieces_per_word: float
+    digest: str
+
+    @property
+    def label_names(self) -> list[str]:
+        """The classes, in the order of the logits."""
+        return self.parts["train"].features["label"].names
+
+    def counts(self, part: str) -> list[int]:
+        """How many texts of each class a part has."""
+        counted = Counter(self.examples[part].labels)
+        return [counted[label] for label in range(len(self.label_names))]
+
+
+def prepare(
+    dataset: Dataset,
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    policy: str,
+    seed: int,
+    validation: float = 0.2,
+    test: float = 0.2,
+) -> Prepared:
+    """Clean, divide by class, encode and cut. Raises ValueError when a class is too small to be in every part."""
+    kept, removed = clean(dataset)
+    parts = split_by_class(kept, seed, validation, test)
+    encoded = {part: encode(list(parts[part]["text"]), tokenizer) for part in PARTS}
+    examples = {
+        part: EncodedTexts([truncate(ids, max_length, policy) for ids in encoded[part]], list(parts[part]["label"]))
+        for part in PARTS
+    }
+    unknown, pieces = _fit_of_vocabulary(list(parts["train"]["text"]), encoded["train"], tokenizer.unk_token_id)
+    lengths = {part: [len(ids) for ids in own] for part, own in encoded.items()}
+    return Prepared(parts, removed, examples, lengths, unknown, pieces, digest_of(dataset))
+
+
+def _fit_of_vocabulary(texts: Sequence[str], encoded: Sequence[Sequence[int]], unknown_id: int) -> tuple[float, float]:
+    """The share of pieces that are unknown, and pieces per word as white space parts them."""
+    pieces = sum(len(ids) - 2 for ids in encoded)  # without [CLS] and [SEP]
+    unknown = sum(list(ids).count(unknown_id) for ids in encoded)
+    words = sum(len(text.split()) for text in texts)
+    return unknown / max(pieces, 1), pieces / max(words, 1)
+
+
+def share_cut(prepared: Prepared, max_length: int) -> float:
+    """The share of all texts that are longer than ``max_length`` tokens."""
+    lengths = np.concatenate([prepared.lengths[part] for part in PARTS])
+    return float((lengths > max_length).mean())
+
+
+def warnings_about(prepared: Prepared, max_length: int, policy: str, class_weights: bool) -> list[str]:
+    """What a reader of the scores must know about the texts, one sentence or two each."""
+    found = [_about_language(prepared), _about_length(prepared, max_length, policy)]
+    return [*filter(None, [*found, _about_imbalance(prepared, class_weights)]), *_about_size(prepared)]
+
+
+def _about_language(prepared: Prepared) -> str:
+    if prepared.unknown_share > 0.01:
+        return (
+            f"{prepared.unknown_share:.1%} of the word pieces are [UNK]: the checkpoint does not know these "
+            "characters, so what they say is lost. Choose a checkpoint made for the language of the texts."
+        )
+    if prepared.pieces_per_word > 2.5:
+        return (
+            f"The checkpoint breaks a word into {prepared.pieces_per_word:.1f} pieces on average (English news: about "
+            "1.2): its vocabulary was made for another language or kind of text. A checkpoint for this one will "
+            "probably do better."
+        )
+    return ""
+
+
+def _about_length(prepared: Prepared, max_length: int, policy: str) -> str:
+    share = share_cut(prepared, max_length)
+    if share < 0.01:
+        return ""
+    kept = {
+        "head": "their beginning stays",
+        "tail": "their end stays",
+        "head+tail": "the first quarter of that length is taken from their beginning and the rest from their end",
+    }[policy]
+    return (
+        f"{share:.0%} of the texts are longer than {max_length} tokens and were cut: {kept}. "
+        "A larger --max-length (BERT allows 512) keeps more and costs more."
+    )
+
+
+def _about_imbalance(prepared: Prepared, class_weights: bool) -> str:
+    counts = prepared.counts("train")
+    if max(counts) < IMBALANCED * min(counts):
+        return ""
+    advice = (
+        "the loss counts rare classes more (--class-weights)"
+        if class_weights
+        else "try --class-weights in another folder and compare"
+    )
+    return (
+        f"The classes are uneven: {max(counts)} training texts in the largest, {min(counts)} in the smallest. "
+        f"Look at macro F1, not at accuracy; {advice}."
+    )
+
+
+def _about_size(prepared: Prepared) -> list[str]:
+    found, counts = [], prepared.counts("test")
+    if sum(counts) < SMALL_TEST:
+        found.append(
+            f"The test part has only {sum(counts)} texts: read the interval of a score, not the score. "
+            "More labelled texts help most."
+        )
+    rare = [visible(name, 40) for name, n in zip(prepared.label_names, counts, strict=True) if n < SMALL_CLASS]
+    if rare and len(rare) < len(counts):
+        more = f" and {len(rare) - 5} more" if len(rare) > 5 else ""
+        found.append(f"Fewer than {SMALL_CLASS} test texts of {', '.join(rare[:5])}{more}: these scores are anecdotes.")
+    return found

@@ -1,0 +1,161 @@
+"""``report.html``: one page about a finished run, with everything in it, that prints and fits a phone.
+
+No text of the data can act as a page: the template escapes every value, and characters that hide or turn around what a
+reader sees are written out.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import time
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from jinja2 import Environment, StrictUndefined
+
+from bertft_helpers import plots
+from bertft_helpers.metrics import confusion_matrix, reliability
+from bertft_helpers.own_texts.prepared import PARTS, share_cut
+from bertft_helpers.own_texts.run import TaskRecord
+from bertft_helpers.own_texts.scores import confident_mistakes, frequent_confusions, slices, weakest
+from bertft_helpers.tables import visible
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST_DRAWN = 20  # classes in the confusion figure; beyond that nobody can read it
+LONGEST_NAME, LONGEST_TEXT = 40, 300
+
+
+class Picture(NamedTuple):
+    """A figure as PNG in base64, and what it shows in words."""
+
+    png: str
+    alt: str
+
+
+def report_page(record: TaskRecord) -> str:
+    """The page as HTML, ready to be written to a file."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"name": _name, "text": lambda value: visible(str(value), LONGEST_TEXT)}
+    environment.filters |= {"percent": "{:.1%}".format, "number": "{:,.0f}".format, "score": "{:.3f}".format}
+    source = files("bertft_helpers.own_texts").joinpath("report.html.j2").read_text(encoding="utf-8")
+    template = environment.from_string(source)
+    return template.render(**_contents(record))
+
+
+def _contents(record: TaskRecord) -> dict[str, Any]:
+    """Everything that the template shows, by name."""
+    test, names = record.predictions["test"], record.prepared.label_names
+    texts = record.prepared.parts["test"]
+    confusion = confusion_matrix(test.labels, test.classes, len(names))
+    found = slices(texts["text"], record.prepared.lengths["test"], record.prepared.parts["train"]["text"], test)
+    return {
+        **record.results,
+        "when": time.strftime("%Y-%m-%d %H:%M"),
+        "settings": record.settings,
+        "max_length": record.max_length,
+        "cut_share": share_cut(record.prepared, record.max_length),
+        "unknown_share": record.prepared.unknown_share,
+        "pieces_per_word": record.prepared.pieces_per_word,
+        "class_counts": list(zip(names, *(record.prepared.counts(part) for part in PARTS), strict=True)),
+        "slices": found,
+        "weakest": weakest(found, record.results["test"]["accuracy"]),
+        "confusions": [(names[i], names[j], times) for i, j, times in frequent_confusions(confusion)],
+        "mistakes": [
+            (texts["id"][one.row], texts["text"][one.row], names[one.label], names[one.predicted], one.probability)
+            for one in confident_mistakes(test)
+        ],
+        "pictures": {
+            "lengths": _lengths(record),
+            "losses": _losses(record),
+            "accuracies": _accuracies(record),
+            "confusion": _confusion(confusion, names) if len(names) <= MOST_DRAWN else None,
+            "baselines": _baselines(record.results),
+            "calibration": _calibration(record),
+        },
+    }
+
+
+def _name(label: object) -> str:
+    return visible(str(label), LONGEST_NAME)
+
+
+def axis_names(label_names: Sequence[str]) -> list[str]:
+    """Names that a figure can draw: short, no formulas; the class's number where its letters are not in the font."""
+    shown = []
+    for number, name in enumerate(label_names):
+        short = visible(name, 18).split(" … (")[0]
+        drawable = all(" " <= character <= "ÿ" for character in short)
+        shown.append(short.replace("$", r"\$") if drawable else f"class {number + 1}")
+    return shown
+
+
+def _picture(figure: Figure, alt: str) -> Picture:
+    png = io.BytesIO()
+    figure.savefig(png, format="png", dpi=130)
+    return Picture(base64.b64encode(png.getvalue()).decode("ascii"), visible(alt, None))
+
+
+def _lengths(record: TaskRecord) -> Picture:
+    lengths = np.concatenate([record.prepared.lengths[part] for part in PARTS])
+    least, most = int(lengths.min()), int(np.quantile(lengths, 0.99))
+    bins = np.arange(least, most + 2, max(1, (most - least) // 30)) - 0.5
+    figure = plots.histogram({"texts": np.minimum(lengths, bins[-1])}, bins, "", "tokens in a text", "texts")
+    return _picture(
+        figure,
+        f"Histogram of text lengths: half of the texts have at most {np.median(lengths):.0f} tokens, "
+        f"99 of 100 at most {most}; the rest is drawn in the last bar.",
+    )
+
+
+def _losses(record: TaskRecord) -> Picture:
+    frame = record.history.frame
+    measured = {"training": frame["train_loss"], "validation": frame["validation_loss"]}
+    figure = plots.lines({name: (frame.index, own) for name, own in measured.items()}, "", "epoch", "loss (nats)")
+    told = " and ".join(f"{name} loss from {own.iloc[0]:.2f} to {own.iloc[-1]:.2f}" for name, own in measured.items())
+    return _picture(figure, f"Curves over {len(frame)} epochs: {told}.")
+
+
+def _accuracies(record: TaskRecord) -> Picture:
+    values, best = record.history.frame["validation_accuracy"], record.results["run"]["best_epoch"]
+    figure = plots.lines({"": (values.index, values)}, "", "epoch", "validation accuracy")
+    figure.axes[0].set_ylim(0, 1)  # the whole scale: a narrow one would make noise look like progress
+    return _picture(
+        figure,
+        f"Curve of the validation accuracy over {len(values)} epochs: from {values.iloc[0]:.3f} to its highest, "
+        f"{values.max():.3f}, after epoch {best}.",
+    )
+
+
+def _confusion(confusion: np.ndarray, label_names: Sequence[str]) -> Picture:
+    names = axis_names(label_names)
+    figure = plots.heatmap(confusion, names, names, "", "predicted", "label", form="{:.0f}")
+    right, total = int(np.trace(confusion)), int(confusion.sum())
+    return _picture(
+        figure,
+        f"Confusion matrix of {len(names)} classes: {right} of {total} test texts lie on the diagonal; "
+        "the most frequent confusions are in the table.",
+    )
+
+
+def _baselines(results: dict[str, Any]) -> Picture:
+    test = results["test"]
+    rows = [("fine-tuned", test), *((row["name"], row) for row in results["baselines"])]
+    estimates = {name: (row["accuracy"], *row["accuracy_interval"]) for name, row in rows}
+    told = "; ".join(f"{name} {value:.3f} ({low:.3f} to {high:.3f})" for name, (value, low, high) in estimates.items())
+    figure = plots.intervals(estimates, "", "accuracy on the test texts, with 95 % interval")
+    return _picture(figure, f"Accuracies with 95 % intervals: {told}.")
+
+
+def _calibration(record: TaskRecord) -> Picture:
+    test = record.predictions["test"]
+    curve = reliability(test.labels, test.probabilities)
+    series = {"as sure as right": ([0, 1], [0, 1]), "this model": (curve.confidence, curve.accuracy)}
+    figure = plots.lines(series, "", "probability that the model gives its answer", "share that is right")
+    gap = float((curve.confidence * curve.count).sum() / curve.count.sum()) - record.results["test"]["accuracy"]
+    leaning = "surer than it is right" if gap > 0 else "less sure than it could be"
+    return _picture(figure, f"Reliability diagram: on average the model is {leaning}, by {abs(gap):.3f}.")

@@ -1,0 +1,172 @@
+"""Training states on disk: written as a whole or not at all, verified when read, one writer at a time.
+
+A state is a folder ``state-00000042`` (optimizer steps done) with safetensors files, ``facts.json`` and,
+written last, ``manifest.json`` with the sha256 of the others. It is written under another name, flushed to disk and
+renamed. No file is a pickle: reading one runs no code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+from safetensors.torch import load_file, save_file
+from torch.optim import Optimizer
+
+from bertft_helpers.errors import RunError
+from bertft_helpers.pretrained import sha256_of
+
+Tensors = dict[str, torch.Tensor]
+MANIFEST = "manifest.json"
+
+
+class DamagedStateError(RunError):
+    """A state on disk is not what was written."""
+
+
+def write_state(folder: Path, step: int, tensors: dict[str, Tensors], facts: dict[str, Any]) -> Path:
+    """Write one state atomically and return its folder.
+
+    ``tensors`` maps a file's stem to its tensors. Raises OSError (a full disk, say) and then leaves nothing behind.
+    """
+    final = folder / f"state-{step:08d}"
+    writing = folder / f".writing-{final.name}"
+    shutil.rmtree(writing, ignore_errors=True)
+    try:
+        writing.mkdir(parents=True)
+        for stem, members in tensors.items():
+            save_file({name: tensor.contiguous() for name, tensor in members.items()}, writing / f"{stem}.safetensors")
+        (writing / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+        digests = {path.name: sha256_of(path) for path in sorted(writing.iterdir())}
+        (writing / MANIFEST).write_text(json.dumps(digests, indent=2), encoding="utf-8")
+        for path in [*writing.iterdir(), writing]:
+            _flush(path)
+        _remove(final)  # only a damaged one can be there: good ones are resumed from
+        writing.rename(final)
+        _flush(folder)
+    except OSError:
+        shutil.rmtree(writing, ignore_errors=True)
+        raise
+    return final
+
+
+def read_state(path: Path) -> tuple[dict[str, Tensors], dict[str, Any]]:
+    """The tensors and facts of one state. Raises DamagedStateError naming the file that is missing or altered."""
+    try:
+        digests = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DamagedStateError(f"{path.name}: {MANIFEST} is missing or not readable") from error
+    for name, digest in digests.items():
+        if not (path / name).is_file():
+            raise DamagedStateError(f"{path.name}: {name} is missing")
+        if sha256_of(path / name) != digest:
+            raise DamagedStateError(f"{path.name}: {name} is truncated or altered (its sha256 differs)")
+    tensors = {Path(name).stem: load_file(path / name) for name in digests if name.endswith(".safetensors")}
+    return tensors, json.loads((path / "facts.json").read_text(encoding="utf-8"))
+
+
+def states_in(folder: Path) -> list[Path]:
+    """The finished states of a run, oldest first."""
+    return sorted(folder.glob("state-????????"))
+
+
+def prune_states(folder: Path, keep: int, best_step: int | None) -> None:
+    """Remove all states but the newest ``keep`` and the best one."""
+    for path in states_in(folder)[:-keep]:
+        if best_step is None or path.name != f"state-{best_step:08d}":
+            _remove(path)
+    for leftover in folder.glob(".removing-*"):  # of a run that was killed while it removed
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _remove(path: Path) -> None:
+    """Remove a state; renamed first, so that a kill in between leaves no half state under a state's name."""
+    removing = path.with_name(f".removing-{path.name}")
+    shutil.rmtree(removing, ignore_errors=True)
+    if path.exists():
+        shutil.rmtree(path.rename(removing))
+
+
+def _flush(path: Path) -> None:
+    if os.name == "nt" and path.is_dir():
+        return  # Windows cannot open a folder to flush it
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def one_writer(folder: Path, on_note: Callable[[str], None]) -> Iterator[None]:
+    """Hold a run's folder; a second run is refused and told who holds it.
+
+    The operating system frees the lock of a process that dies, so a leftover owner file is recognised as stale and
+    noted. Raises RuntimeError.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    owner = folder / "owner.json"
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise RunError(f"another run writes to {folder}: {_read_owner(owner)}; wait for it or stop it") from error
+    try:
+        if owner.exists():
+            on_note(f"the last run here ({_read_owner(owner)}) ended without finishing; its lock is free")
+        owner.write_text(json.dumps({"process": os.getpid(), "host": socket.gethostname()}), encoding="utf-8")
+        yield
+        owner.unlink()
+    finally:
+        lock.release()
+
+
+def _read_owner(path: Path) -> str:
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        return f"process {facts['process']} on {facts['host']}"
+    except (OSError, ValueError, KeyError):
+        return "an unknown process"
+
+
+def split_optimizer(optimizer: Optimizer) -> tuple[Tensors, list[dict[str, Any]]]:
+    """The optimizer's state as named tensors and its groups as plain values."""
+    state = optimizer.state_dict()
+    tensors = {f"{number}.{name}": value for number, values in state["state"].items() for name, value in values.items()}
+    return tensors, state["param_groups"]
+
+
+def join_optimizer(tensors: Tensors, groups: list[dict[str, Any]]) -> dict[str, Any]:
+    """The optimizer's state dict from what ``split_optimizer`` gave."""
+    state: dict[int, Tensors] = {}
+    for key, value in tensors.items():
+        number, name = key.split(".", 1)
+        state.setdefault(int(number), {})[name] = value
+    return {"state": state, "param_groups": groups}
+
+
+def random_state(own: torch.Generator | None = None) -> Tensors:
+    """The states of the generators that draw dropout: torch's, and a model's ``own`` if it has one."""
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state()
+    if own is not None:
+        states["own"] = own.get_state()
+    return states
+
+
+def set_random_state(states: Tensors, own: torch.Generator | None = None) -> None:
+    """Put the generators back where ``random_state`` found them."""
+    torch.set_rng_state(states["cpu"])
+    if "cuda" in states and torch.cuda.is_available():
+        torch.cuda.set_rng_state(states["cuda"])
+    if own is not None:
+        own.set_state(states["own"])

@@ -1,0 +1,1 @@
+"""Run the notebooks, store their outputs, compare stored outputs with a fresh run."""

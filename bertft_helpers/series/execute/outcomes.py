@@ -1,0 +1,139 @@
+"""What a run leaves behind: progress lines, the table at the end, ``run.json`` and the HTML index."""
+
+from __future__ import annotations
+
+import html
+import json
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from bertft_helpers.series.execute.runner import Outcome
+from bertft_helpers.series.notebook import read_notebook
+
+_REPORTED = ("torch", "transformers", "datasets", "scikit-learn", "numpy", "papermill")
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Lessons executed</title>
+<style>body{{font-family:sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}}
+table{{border-collapse:collapse}}td,th{{padding:.3rem .8rem;border-bottom:1px solid #ccc;text-align:left}}
+</style></head>
+<body><h1>Lessons executed</h1><p>Profile <b>{profile}</b>, {when}.</p>
+<table><thead><tr><th>Lesson</th><th>Seconds</th><th>Peak MB</th><th>Status</th><th>What failed</th></tr></thead>
+<tbody>
+{rows}
+</tbody></table></body></html>
+"""
+# nbconvert's own page forgets the text alternatives of figures, and loads scripts from the net that no lesson needs
+_TEMPLATES = Path(__file__).parents[1] / "templates" / "slide_template"
+_LESSON_PAGE = """{%- extends 'lab/index.html.j2' -%}
+{%- from 'figure.html.j2' import described with context -%}
+{%- block html_head_js -%}{%- endblock -%}
+{%- block html_head_js_mathjax -%}{%- endblock -%}
+{%- block html_head_js_mermaidjs -%}{%- endblock -%}
+{%- block data_png scoped -%}{{ described(output) }}{%- endblock -%}
+"""
+
+
+class Progressing:
+    """Progress for a person at a terminal: a moving line per running lesson, a lasting line per finished one.
+
+    Anywhere else only the lasting lines are written.
+    """
+
+    def __init__(self, console: Console) -> None:
+        columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+        self._bars = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._console, self._tasks = console, {}
+
+    def __enter__(self) -> Progressing:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def started(self, lesson: str) -> None:
+        """A lesson begins."""
+        self._tasks[lesson] = self._bars.add_task(lesson)
+
+    def reached(self, lesson: str, cell: str) -> None:
+        """A lesson has come to a cell, ``7/30``."""
+        self._bars.update(self._tasks[lesson], description=f"{lesson}  cell {cell}")
+
+    def finished(self, outcome: Outcome) -> None:
+        """A lesson has ended."""
+        self._bars.remove_task(self._tasks[outcome.lesson])
+        line = f"{outcome.lesson:<32} {outcome.status:<12} {outcome.seconds:6.1f} s {outcome.peak_mb:7.0f} MB"
+        self._console.print(Text(line, style="" if outcome.ok else "bold red"), soft_wrap=True)
+
+
+def print_table(outcomes: Sequence[Outcome], console: Console) -> None:
+    """The table at the end; below it, cell and error of each lesson that did not finish."""
+    table = Table("lesson", "seconds", "peak MB", "status")
+    for outcome in outcomes:
+        style = "" if outcome.ok else "bold red"
+        table.add_row(outcome.lesson, f"{outcome.seconds:.1f}", f"{outcome.peak_mb:.0f}", outcome.status, style=style)
+    console.print(table)
+    for outcome in outcomes:
+        if not outcome.ok:
+            console.print(Text(f"{outcome.lesson}: {failure(outcome)}", style="red"), soft_wrap=True)
+    good = sum(outcome.ok for outcome in outcomes)
+    seconds = sum(outcome.seconds for outcome in outcomes)
+    console.print(f"{good} of {len(outcomes)} lessons ran, {seconds:.0f} s in all")
+
+
+def failure(outcome: Outcome) -> str:
+    """Where and why a lesson failed, in one line; empty when it did not."""
+    if outcome.ok:
+        return ""
+    place = f"cell {outcome.cell}: " if outcome.cell else ""
+    source = f"`{outcome.source}`: " if outcome.source else ""
+    return f"{place}{source}{' '.join(outcome.error.split())}"
+
+
+def write_run(outcomes: Sequence[Outcome], out: Path, profile: str) -> None:
+    """Write ``run.json``, one HTML page per executed lesson and ``index.html`` into ``out``."""
+    run = {
+        "profile": profile,
+        "when": time.strftime("%Y-%m-%d %H:%M"),
+        "python": platform.python_version(),
+        "versions": {name: _version(name) for name in _REPORTED},
+        "lessons": [{**asdict(o), "seconds": round(o.seconds, 2), "peak_mb": round(o.peak_mb, 1)} for o in outcomes],
+    }
+    (out / "run.json").write_text(json.dumps(run, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    rows = "\n".join(_row(outcome, _write_page(out / f"{outcome.lesson}.ipynb")) for outcome in outcomes)
+    page = _PAGE.format(profile=html.escape(profile), when=run["when"], rows=rows)
+    (out / "index.html").write_text(page, encoding="utf-8")
+
+
+def _write_page(executed: Path) -> bool:
+    if not executed.exists():
+        return False
+    from nbconvert import HTMLExporter
+
+    exporter = HTMLExporter(raw_template=_LESSON_PAGE, extra_template_paths=[str(_TEMPLATES)])
+    body, _ = exporter.from_notebook_node(read_notebook(executed))
+    executed.with_suffix(".html").write_text(body, encoding="utf-8")
+    return True
+
+
+def _row(outcome: Outcome, has_page: bool) -> str:
+    name = html.escape(outcome.lesson)
+    link = f'<a href="{name}.html">{name}</a>' if has_page else name
+    cells = [link, f"{outcome.seconds:.1f}", f"{outcome.peak_mb:.0f}", outcome.status, html.escape(failure(outcome))]
+    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

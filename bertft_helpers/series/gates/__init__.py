@@ -1,0 +1,1 @@
+"""What must hold of every stored notebook, read off its file."""

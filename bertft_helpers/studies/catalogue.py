@@ -1,0 +1,191 @@
+"""The studies behind lessons 18 and 25 to 29: which recipes, how many seeds, and where their results are stored."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import time
+from collections.abc import Iterable
+from importlib.resources import as_file, files
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bertft_helpers.batching import EncodedTexts, make_loader
+from bertft_helpers.config import TrainConfig
+from bertft_helpers.errors import UserError
+from bertft_helpers.evaluation import evaluate
+from bertft_helpers.runtime import quiet_libraries
+from bertft_helpers.speed.vocabulary import compact_vocabulary, restore_vocabulary
+from bertft_helpers.studies import recipes
+from bertft_helpers.studies.experiments import Cell, Study, grid
+from bertft_helpers.studies.recipes import FROZEN, MEASUREMENTS, Recipe
+from bertft_helpers.studies.rows import load_rows
+from bertft_helpers.training import train_epoch
+
+SEEDS = range(10)
+HEAD_RATE = 1e-2  # what a head alone needs to learn in so few steps
+
+
+def _study(name: str, cells: Iterable[Cell]) -> Study:
+    settings = {field: value for field, value in vars(Recipe()).items() if field not in next(iter(cells))}
+    return Study(name, list(cells), SEEDS, recipes.measure, MEASUREMENTS, settings)
+
+
+def _freezing() -> Study:
+    cells = [
+        {"frozen": frozen, "head_learning_rate": HEAD_RATE if frozen == "all but the head" else 2e-4}
+        for frozen in [*FROZEN, "features"]
+    ]
+    return _study("freezing", cells)
+
+
+def _learning_rates() -> Study:
+    base = {"learning_rate": 1e-4, "head_learning_rate": 1e-4, "layer_decay": 1.0, "warmup_share": 0.1, "per_class": 60}
+    rates = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3)
+    cells = [
+        *grid(learning_rate=rates, head_learning_rate=(1e-4, 1e-3, 1e-2)),
+        *grid(learning_rate=(3e-4,), head_learning_rate=(1e-3,), layer_decay=(0.9, 0.8)),
+        *grid(learning_rate=(1e-4, 3e-4, 1e-3), head_learning_rate=(1e-3,), warmup_share=(0.0,)),
+        *grid(learning_rate=rates, head_learning_rate=(1e-3,), per_class=(15,)),
+    ]
+    return _study("learning_rates", [{**base, **cell} for cell in cells])
+
+
+def _batch_sizes() -> Study:
+    """At equal epochs and at equal steps; the rate fixed, scaled with the batch size, or with its root."""
+    start, sizes = 2e-4, (4, 8, 16, 32, 64)
+    scalings = {"fixed": 0.0, "root": 0.5, "linear": 1.0}
+    cells = []
+    equal_epochs, equal_steps = None, 39  # three epochs at batch 16 make 39 steps
+    for max_steps, (scaling, power), size in itertools.product((equal_epochs, equal_steps), scalings.items(), sizes):
+        if size == 16 and (scaling != "fixed" or max_steps is equal_steps):
+            continue  # the point at which all of them agree
+        rate = start * (size / 16) ** power
+        cells.append({"batch_size": size, "learning_rate": rate, "max_steps": max_steps, "per_class": 40})
+    return _study("batch_sizes", cells)
+
+
+def _small_data() -> Study:
+    base = {
+        **{"per_class": 0, "epochs": 5, "frozen": "nothing", "reinitialised": 0},
+        **{"label_smoothing": 0.0, "dropout": 0.1},
+    }
+    methods: list[dict[str, Any]] = [
+        {"frozen": "features"},
+        {},
+        {"epochs": 15},
+        {"frozen": "3 layers"},
+        {"reinitialised": 1},
+        {"label_smoothing": 0.1},
+        {"dropout": 0.0},
+    ]
+    cells = [{**base, **method, "per_class": size} for size in (5, 10, 20, 40, 80) for method in methods]
+    return _study("small_data", cells)
+
+
+def _bias_correction() -> Study:
+    return _study("bias_correction", grid(bias_correction=(True, False), learning_rate=(1e-4, 3e-4, 1e-3)))
+
+
+STOPPING_MEASUREMENTS = ("stopped_after", "best_epoch", "chosen_accuracy", "fresh_accuracy", "seconds", "failed")
+LONGEST = 15  # epochs
+NEVER = LONGEST  # a patience that never runs out
+
+
+def _early_stopping() -> Study:
+    cells = grid(flipped=(0.0, 0.2), patience=(1, 2, 3, 5, NEVER))
+    settings = {**vars(Recipe()), "longest": LONGEST, "monitor": "accuracy on one half of the validation headlines"}
+    return Study("early_stopping", cells, SEEDS, measure_stopping, STOPPING_MEASUREMENTS, settings)
+
+
+def measure_stopping(factors: dict[str, Any], seed: int) -> dict[str, Any]:
+    """Where a patience ends a run and what it picks: the accuracy it chose by, and that on the other half."""
+    unknown = sorted(set(factors) - {"flipped", "patience"})
+    if unknown:
+        raise UserError(f"unknown factor {', '.join(unknown)}; the factors are flipped, patience")
+    rows = stopping_curve(factors["flipped"], seed)
+    best, waited = 0, 0
+    for epoch, row in enumerate(rows):
+        if epoch and row["chosen_accuracy"] <= rows[best]["chosen_accuracy"]:
+            waited += 1
+        else:
+            best, waited = epoch, 0
+        if waited >= factors["patience"]:
+            break
+    return {
+        "stopped_after": epoch + 1,
+        "best_epoch": best + 1,
+        "chosen_accuracy": rows[best]["chosen_accuracy"],
+        "fresh_accuracy": rows[best]["fresh_accuracy"],
+        "seconds": round(sum(row["seconds"] for row in rows[: epoch + 1]), 2),
+        "failed": rows[best]["fresh_accuracy"] < 0.25,
+    }
+
+
+@functools.cache
+def stopping_curve(flipped: float, seed: int) -> list[dict[str, float]]:
+    """Epoch by epoch: training loss, and accuracy on the half that chooses and on the half that stays fresh.
+
+    All patience values read one curve, because stopping changes nothing in the epochs before it.
+    """
+    quiet_libraries()
+    recipe = Recipe(flipped=flipped, epochs=LONGEST)
+    model, loader = recipes.build_run(recipe, seed)
+    chooser, fresh = (make_loader(half, 64) for half in _halves(recipes.headlines()["validation"]))
+    compact = compact_vocabulary(model, loader.dataset.input_ids)
+    optimizer, schedule = recipes.optimizer_and_schedule(model, recipe, LONGEST * len(loader))
+    compact.follow(optimizer)
+    config = TrainConfig(seed=seed, learning_rate=recipe.learning_rate)
+    rows = []
+    for epoch in range(LONGEST):
+        loader.batch_sampler.set_epoch(epoch)
+        start = time.process_time()
+        steps = train_epoch(model, loader, optimizer, schedule, config)
+        seconds = time.process_time() - start
+        rows.append(
+            {
+                "train_loss": sum(step.loss_sum for step in steps) / sum(step.targets for step in steps),
+                "chosen_accuracy": evaluate(model, chooser).accuracy,
+                "fresh_accuracy": evaluate(model, fresh).accuracy,
+                "seconds": seconds,
+            }
+        )
+    restore_vocabulary(model)
+    return rows
+
+
+def _halves(examples: EncodedTexts) -> tuple[EncodedTexts, EncodedTexts]:
+    rows = np.random.default_rng(0).permutation(len(examples))
+    middle = len(rows) // 2
+    return tuple(
+        EncodedTexts([examples.input_ids[row] for row in half], [examples.labels[row] for row in half])
+        for half in (rows[:middle], rows[middle:])
+    )
+
+
+STUDIES = {
+    study.name: study
+    for study in (
+        _bias_correction(),
+        _freezing(),
+        _learning_rates(),
+        _batch_sizes(),
+        _small_data(),
+        _early_stopping(),
+    )
+}
+
+
+def stored_results(name: str) -> pd.DataFrame:
+    """All rows of a committed study, which travels with the package. Raises ValueError listing the studies."""
+    with as_file(files("bertft_helpers.study_results") / f"{find_study(name).name}.csv") as path:
+        return load_rows(path)
+
+
+def find_study(name: str) -> Study:
+    """A study by name. Raises ValueError listing the studies."""
+    if name not in STUDIES:
+        raise UserError(f"no study {name!r}; there are {', '.join(STUDIES)}")
+    return STUDIES[name]

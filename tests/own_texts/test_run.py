@@ -1,0 +1,287 @@
+"""A run on texts of one's own: what it prepares, plans, resumes, compares, and refuses."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from minimal import parameters_of
+from own_data import labelled_rows, run, settings_for, tiny_checkpoint, write_csv
+
+from bertft_helpers.data import load_texts, select_view
+from bertft_helpers.evaluation import Predictions
+from bertft_helpers.own_texts import baselines
+from bertft_helpers.own_texts.prepared import prepare, warnings_about
+from bertft_helpers.own_texts.results import judge_fine_tuning
+from bertft_helpers.own_texts.scores import Slice, confident_mistakes, frequent_confusions, scores_of, slices, weakest
+from bertft_helpers.own_texts.settings import TaskSettings, claim, plan
+from bertft_helpers.own_texts.sources import digest_of, load_source, split_by_class
+from bertft_helpers.pretrained import load_tokenizer
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_checkpoint(tmp_path_factory.mktemp("checkpoint"))
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_csv(tmp_path / "texts.csv", labelled_rows())
+
+
+def prepared_from(tmp_path: Path, rows: list[tuple[str, str]], max_length: int = 64):
+    dataset = load_source(str(write_csv(tmp_path / "made.csv", rows)), "words", "kind")
+    return prepare(dataset, load_tokenizer(), max_length, "head+tail", seed=0)
+
+
+def test_a_run_that_is_interrupted_ends_as_one_that_is_not(tmp_path: Path, data: Path, checkpoint: Path) -> None:
+    class Killed(Exception):
+        pass
+
+    def kill(done: int, planned: int) -> None:
+        if done == 5:  # in the second epoch
+            raise Killed
+
+    settings = settings_for(data, checkpoint)
+    whole = run(settings, tmp_path / "whole")
+    with pytest.raises(Killed):
+        run(settings, tmp_path / "out", kill)
+    said: list[str] = []
+    resumed = run(settings, tmp_path / "out", said=said)
+    assert any("resumed from state-" in line for line in said)
+    first, second = parameters_of(whole.model), parameters_of(resumed.model)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    np.testing.assert_array_equal(whole.predictions["test"].logits, resumed.predictions["test"].logits)
+    assert whole.results["test"] == resumed.results["test"]
+
+
+def test_a_folder_with_another_run_is_refused_with_every_difference(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    claim(out, TaskSettings("a.csv", seed=1), "1234", writes=True)
+    claim(out, TaskSettings("moved/a.csv", seed=1), "1234", writes=True)  # the same texts at another place
+    with pytest.raises(
+        ValueError, match=r"another run; different are max_length \(there 256, now 64\); seed \(there 1"
+    ):
+        claim(out, TaskSettings("a.csv", seed=2, max_length=64), "1234", writes=True)
+    with pytest.raises(ValueError, match=r"different are texts \(there '1234', now '5678'\)"):
+        claim(out, TaskSettings("a.csv", seed=1), "5678", writes=True)
+
+
+def test_a_folder_with_something_else_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(ValueError, match="holds no run of this command; choose another --out"):
+        claim(tmp_path, TaskSettings("a.csv"), "1234", writes=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize(
+    ("train_count", "epochs", "patience"),
+    [(25, 15, 20), (300, 15, 3), (1_257, 15, 2), (10_000, 4, 2), (1_000_000, 3, 2)],
+)
+def test_epochs_and_patience_follow_from_the_number_of_steps(train_count: int, epochs: int, patience: int) -> None:
+    config, waits = plan(TaskSettings("a.csv"), train_count, CPU)
+    assert (config.epochs, waits) == (epochs, patience)
+
+
+def test_the_rate_belongs_to_the_checkpoint_unless_it_is_given() -> None:
+    rates = [
+        plan(settings, 100, CPU)[0].learning_rate
+        for settings in (
+            TaskSettings("a.csv"),
+            TaskSettings("a.csv", checkpoint="bert-base-uncased"),
+            TaskSettings("a.csv", learning_rate=1e-3),
+        )
+    ]
+    assert rates == [2e-4, 3e-5, 1e-3]
+
+
+@pytest.mark.parametrize(("classes", "per_class"), [(2, 3), (2, 50), (200, 3), (200, 4)])
+def test_every_class_is_in_every_part_and_no_row_twice(tmp_path: Path, classes: int, per_class: int) -> None:
+    rows = [(f"text {label} {n}", f"class {label}") for label in range(classes) for n in range(per_class)]
+    dataset = load_source(str(write_csv(tmp_path / "many.csv", rows)), "words", "kind")
+    parts = split_by_class(dataset, seed=3)
+    assert all(set(part["label"]) == set(range(classes)) for part in parts.values())
+    ids = [number for part in parts.values() for number in part["id"]]
+    assert sorted(ids) == sorted(dataset["id"])
+    assert parts["test"]["id"] == split_by_class(dataset, seed=3)["test"]["id"]
+    assert parts["test"]["id"] != split_by_class(dataset, seed=4)["test"]["id"]
+
+
+def test_a_rare_class_keeps_its_share_beside_a_large_one(tmp_path: Path) -> None:
+    rows = [(f"large {n}", "large") for n in range(100)] + [(f"rare {n}", "rare") for n in range(10)]
+    parts = split_by_class(load_source(str(write_csv(tmp_path / "a.csv", rows)), "words", "kind"), seed=0)
+    assert {name: Counter(part["label"]) for name, part in parts.items()} == {
+        "train": {0: 60, 1: 6},
+        "validation": {0: 20, 1: 2},
+        "test": {0: 20, 1: 2},
+    }
+
+
+def test_a_class_of_two_texts_is_refused_by_name_and_number(tmp_path: Path) -> None:
+    rows = [*labelled_rows(), ("one fish", "fish"), ("two fish", "fish"), ("two  fish", "fish")]  # one is a repetition
+    with pytest.raises(ValueError, match=r"too few different texts of 'fish' \(2\): each class needs at least 3"):
+        prepared_from(tmp_path, rows)
+
+
+def test_a_folder_of_one_class_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "only").mkdir()
+    for n in range(5):
+        (tmp_path / "only" / f"{n}.txt").write_text(f"text {n}")
+    with pytest.raises(ValueError, match="all texts are labelled 'only'; at least two classes are needed"):
+        split_by_class(load_source(str(tmp_path)), seed=0)
+
+
+def test_empty_repeated_and_contradicting_rows_are_counted(tmp_path: Path) -> None:
+    rows = [*labelled_rows(), ("", "fruit"), ("   ", "tools"), labelled_rows()[0], ("odd", "fruit"), ("odd", "birds")]
+    prepared = prepared_from(tmp_path, rows)
+    assert dict(Counter(prepared.removed["reason"])) == {"empty": 2, "repeated": 1, "two labels": 2}
+    assert sum(len(part) for part in prepared.parts.values()) == 36
+
+
+def test_another_script_is_noticed_by_its_unknown_pieces(tmp_path: Path) -> None:
+    rows = [(f"🦄 🦒 {n} {label}", label) for label in ("a", "b") for n in range(5)]
+    prepared = prepared_from(tmp_path, rows)
+    assert prepared.unknown_share == pytest.approx(0.5)  # two of four pieces
+    assert "50.0% of the word pieces are [UNK]" in warnings_about(prepared, 64, "head", False)[0]
+
+
+def test_another_language_is_noticed_by_its_broken_words(tmp_path: Path) -> None:
+    words = "Bundesverfassungsgericht Geschwindigkeitsbegrenzung Rechtsschutzversicherung"
+    prepared = prepared_from(tmp_path, [(f"{words} {n}", label) for n, label in enumerate("ab" * 6)])
+    assert prepared.unknown_share == 0
+    assert "breaks a word into" in warnings_about(prepared, 64, "head", False)[0]
+
+
+def test_plain_english_of_even_classes_gets_no_note_but_on_its_size(tmp_path: Path) -> None:
+    notes = warnings_about(prepared_from(tmp_path, labelled_rows(30)), 64, "head", False)
+    assert len(notes) == 1
+    assert "The test part has only 18 texts" in notes[0]
+
+
+def test_long_texts_and_uneven_classes_are_told(tmp_path: Path) -> None:
+    rows = [(f"word {n} " * 20, "large") for n in range(30)] + [(f"rare {n}", "rare") for n in range(5)]
+    prepared = prepared_from(tmp_path, rows, max_length=16)
+    told = " ".join(warnings_about(prepared, 16, "head+tail", False))
+    assert "86% of the texts are longer than 16 tokens and were cut: the first quarter" in told
+    assert "18 training texts in the largest, 3 in the smallest" in told
+    assert "try --class-weights" in told
+    assert max(prepared.examples["train"].lengths) == 16
+
+
+def test_a_file_or_folder_goes_before_a_hub_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for label in ("a", "b"):
+        (tmp_path / "owner" / "name" / label).mkdir(parents=True)
+        (tmp_path / "owner" / "name" / label / "1.txt").write_text(f"text {label}")
+    assert load_source("owner/name")["text"][:] == ["text a", "text b"]
+    with pytest.raises(FileNotFoundError, match=r"no data at 'owner/missing.csv'"):
+        load_source("owner/missing.csv")
+
+
+def test_a_hub_name_without_network_says_what_to_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(*_: object, **__: object) -> None:
+        raise ConnectionError("no route\nto host")
+
+    monkeypatch.setattr("datasets.load_dataset", offline)
+    with pytest.raises(FileNotFoundError, match=r"'someone/texts', and the Hub's .* could not be loaded \(no route\)"):
+        load_source("someone/texts@main")
+
+
+def test_the_digest_tells_texts_and_labels_apart(tmp_path: Path) -> None:
+    variants = [
+        [("ab", "x"), ("c", "y")],
+        [("a", "x"), ("bc", "y")],
+        [("ab", "y"), ("c", "x")],
+        [("c", "y"), ("ab", "x")],
+    ]
+    digests = {digest_of(load_source(str(write_csv(tmp_path / "d.csv", rows)), "words", "kind")) for rows in variants}
+    assert len(digests) == 4
+
+
+def test_counted_words_learn_what_words_tell_and_the_largest_class_is_the_largest() -> None:
+    rows = labelled_rows()
+    texts = {part: [text for text, _ in rows] for part in ("train", "validation", "test")}
+    labels = {part: [["fruit", "tools", "birds"].index(label) for _, label in rows] for part in texts}
+    assert (baselines.counted_words(texts, labels).predictions == labels["test"]).mean() == 1.0
+    assert baselines.majority([0, 2, 2], 2).predictions.tolist() == [2, 2]
+
+
+def test_texts_without_words_are_counted_by_their_signs() -> None:
+    texts = {part: ["a", "b", "a !", "b ?"] * 3 for part in ("train", "validation", "test")}
+    labels = {part: [0, 1, 0, 1] * 3 for part in texts}
+    assert (baselines.counted_words(texts, labels).predictions == labels["test"]).all()
+
+
+def predictions() -> Predictions:
+    """Four texts of two classes; the second and the last are wrong, with 0.73 and 0.95."""
+    return Predictions(np.array([[2.0, 0.0], [0.0, 1.0], [0.0, 0.5], [3.0, 0.0]]), np.array([0, 0, 1, 1]))
+
+
+def test_the_surest_mistake_comes_first() -> None:
+    mistakes = confident_mistakes(predictions())
+    assert [(one.row, one.label, one.predicted) for one in mistakes] == [(3, 1, 0), (1, 0, 1)]
+    assert mistakes[0].probability == pytest.approx(0.9526, abs=1e-4)
+
+
+def test_slices_by_confidence_and_by_new_words_hold_each_text_once() -> None:
+    found = slices(["known word", "known new", "new new", "known"], [4, 4, 4, 3], ["known word"], predictions())
+    by_name = {(one.group, one.name): (one.count, one.accuracy) for one in found}
+    assert by_name[("words", "all known from training")] == (2, 0.5)
+    assert by_name[("words", "more than a quarter new")] == (2, 0.5)
+    assert by_name[("the model's own confidence", "90 % and more")] == (1, 0.0)
+    assert by_name[("the model's own confidence", "60 to 90 %")] == (3, pytest.approx(2 / 3))
+    for group in {one.group for one in found}:
+        assert sum(one.count for one in found if one.group == group) == 4
+
+
+def test_the_weakest_slice_is_large_enough_and_clearly_below() -> None:
+    small, clear, vague = (
+        Slice("g", name, n, 0.2, 0.1, high) for name, n, high in [("s", 9, 0.3), ("c", 10, 0.4), ("v", 50, 0.9)]
+    )
+    assert weakest([small, clear, vague], 0.8) is clear
+    assert weakest([small, vague], 0.8) is None
+
+
+def test_confusions_are_listed_from_the_most_frequent() -> None:
+    assert frequent_confusions(np.array([[5, 1, 0], [3, 4, 0], [0, 2, 9]])) == [(1, 0, 3), (2, 1, 2), (0, 1, 1)]
+
+
+def test_macro_f1_of_a_part_is_over_the_classes_that_it_holds() -> None:
+    scores = scores_of(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 0]), ["a", "b", "c"])
+    assert scores["macro_f1"] == pytest.approx((0.8 + 2 / 3) / 2)
+    assert scores["accuracy"] == 0.75
+    assert [row["texts"] for row in scores["classes"]] == [2, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "says"),
+    [
+        ("better", "Fine-tuning beat every baseline; the best of them is words"),
+        ("worse", "Fine-tuning did NOT pay: the baseline words did better"),
+        ("no clear difference", "did not clearly differ from the baseline words"),
+    ],
+)
+def test_the_verdict_is_about_the_best_baseline(outcome: str, says: str) -> None:
+    rows = [
+        {"name": "largest class", "accuracy": 0.2, "model_is": "better", "p": 1e-9},
+        {"name": "words", "accuracy": 0.7, "model_is": outcome, "p": 0.03},
+    ]
+    assert says in judge_fine_tuning(0.6, rows)
+
+
+@pytest.mark.slow
+def test_the_bundled_checkpoint_learns_the_news_and_is_not_worse_than_its_baselines(tmp_path: Path) -> None:
+    stories = select_view(load_texts("news"), "headline")
+    names = stories.features["label"].names
+    rows = [(text, names[label]) for text, label in zip(stories["text"], stories["label"], strict=True)][::5]
+    data = write_csv(tmp_path / "news.csv", rows)
+    record = run(settings_for(data, Path("bundled"), learning_rate=None, epochs=4, batch_size=16), tmp_path / "out")
+    assert record.results["run"]["learning_rate"] == 2e-4
+    assert record.results["test"]["accuracy"] > 0.7
+    assert {row["model_is"] for row in record.results["baselines"]} <= {"better", "no clear difference"}
+    assert record.results["baselines"][0]["model_is"] == "better"

@@ -1,0 +1,53 @@
+"""The map of the series is generated and current."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from bertft_helpers.series.hosted import measured_costs
+from bertft_helpers.series.overview import PICTURE, Cost, costs_of_run, map_text, picture_of
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+
+
+def lesson(folder: Path, name: str, title: str, tags: list[str]) -> None:
+    cells = [
+        nbformat.v4.new_markdown_cell(f"# {title}\n\nText."),
+        nbformat.v4.new_code_cell("x = 1", metadata={"tags": tags}),
+    ]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / f"{name}.ipynb")
+
+
+def test_a_row_holds_question_graduates_and_cost(tmp_path: Path) -> None:
+    lesson(tmp_path, "19_write_loop", "Q19 · How do I write the loop?", ["graduates:training.fit", "other"])
+    text = map_text(tmp_path, {"19": Cost(1.04, 2345.6)})
+    assert "| [19](19_write_loop.ipynb) | How do I write the loop? | `training.fit` | 1.0 | 2,346 |" in text
+
+
+def test_a_lesson_without_a_measurement_is_named(tmp_path: Path) -> None:
+    lesson(tmp_path, "19_write_loop", "Q19 · How do I write the loop?", [])
+    with pytest.raises(ValueError, match="no measured minutes for 19"):
+        map_text(tmp_path, {})
+
+
+@pytest.mark.parametrize(("profile", "status"), [("smoke", "ok"), ("cpu", "failed")])
+def test_a_partial_run_is_no_source_of_costs(tmp_path: Path, profile: str, status: str) -> None:
+    run = {"profile": profile, "lessons": [{"lesson": "19_x", "status": status, "seconds": 1, "peak_mb": 1}]}
+    (tmp_path / "run.json").write_text(json.dumps(run))
+    with pytest.raises(ValueError, match="complete run at the cpu profile"):
+        costs_of_run(tmp_path / "run.json")
+
+
+def test_the_stored_map_is_current() -> None:
+    costs = {number: Cost(*cost) for number, cost in measured_costs().items()}  # what an installed lesson is told
+    stored = (NOTEBOOKS / "README.md").read_text(encoding="utf-8")
+    assert map_text(NOTEBOOKS, costs) == stored, "the lessons changed: make run, then bertft map"
+
+
+def test_the_readmes_picture_is_the_stored_figure_of_lesson_00() -> None:
+    assert (NOTEBOOKS / PICTURE).read_bytes() == picture_of(NOTEBOOKS), "lesson 00 changed: make run, then bertft map"
+    assert f"](notebooks/{PICTURE})" in (NOTEBOOKS.parent / "README.md").read_text(encoding="utf-8")

@@ -1,0 +1,79 @@
+"""Means with intervals, paired differences and a verdict that calls nothing better inside the spread."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from bertft_helpers.studies.summaries import compare, paired_difference, summarize, verdict
+
+ROWS = pd.DataFrame(
+    {
+        "rate": [1] * 4 + [2] * 4,
+        "seed": [0, 1, 2, 3] * 2,
+        "accuracy": [0.80, 0.82, 0.84, 0.86, 0.90, 0.20, np.nan, 0.94],
+    }
+)
+
+
+def test_a_summary_by_hand() -> None:
+    first, second = summarize(ROWS, ["rate"], majority=0.23).to_dict("records")
+    assert first["runs"] == 4
+    assert first["mean"] == pytest.approx(0.83)
+    assert first["sd"] == pytest.approx(np.sqrt((0.03**2 + 0.01**2 + 0.01**2 + 0.03**2) / 3))
+    assert first["minimum"] == 0.80
+    assert first["low"] < 0.83 < first["high"]
+    assert first["failed"] == 0.0
+    assert second["failed"] == 0.5  # one below the majority class, one that raised
+    assert second["mean"] == pytest.approx((0.90 + 0.20 + 0.94) / 3)
+
+
+def test_a_paired_difference_has_the_interval_of_scipys_paired_t_test() -> None:
+    generator = np.random.default_rng(0)
+    first, second = generator.normal(0.85, 0.02, 10), generator.normal(0.84, 0.02, 10)
+    expected = stats.ttest_rel(first, second).confidence_interval(0.95)
+    found = paired_difference(first, second)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    assert found.mean == pytest.approx((first - second).mean())
+    assert found.is_clear == (stats.ttest_rel(first, second).pvalue < 0.05)
+
+
+def test_cells_are_paired_by_seed_and_runs_that_raised_are_left_out() -> None:
+    shuffled = ROWS.sample(frac=1, random_state=1)
+    found = compare(shuffled, {"rate": 2}, {"rate": 1})
+    assert found.pairs == 3
+    assert found.mean == pytest.approx(np.mean([0.90 - 0.80, 0.20 - 0.82, 0.94 - 0.86]))
+    with pytest.raises(ValueError, match="no factor batch; the columns are rate, seed, accuracy"):
+        compare(ROWS, {"batch": 2}, {"rate": 1})
+
+
+def test_the_verdict_is_plain() -> None:
+    clear = paired_difference([0.9, 0.91, 0.92], [0.8, 0.81, 0.83])
+    assert verdict(clear, "warm-up", "none").startswith("warm-up is better than none by 0.097 (95 % interval +0.082")
+    assert verdict(paired_difference([0.8, 0.81, 0.83], [0.9, 0.91, 0.92]), "none", "warm-up").startswith("warm-up is")
+    unclear = paired_difference([0.9, 0.8, 0.7], [0.8, 0.9, 0.7])
+    assert verdict(unclear, "a", "b").startswith("no difference beyond the seeds' spread between a and b (+0.000")
+
+
+def test_one_pair_has_no_spread() -> None:
+    with pytest.raises(ValueError, match="1 pairs: at least two seeds"):
+        paired_difference([0.9], [0.8])
+
+
+def test_a_cell_must_say_which_run_of_a_seed_is_meant() -> None:
+    two_sizes = pd.concat([ROWS.assign(size=1), ROWS.assign(size=2)])
+    with pytest.raises(ValueError, match="has several runs per seed; name the other factors"):
+        compare(two_sizes, {"rate": 1}, {"rate": 2})
+    assert compare(two_sizes, {"rate": 2, "size": 1}, {"rate": 1, "size": 1}).pairs == 3
+
+
+def test_an_empty_field_is_the_value_none() -> None:
+    rows = ROWS.assign(steps=[np.nan] * 4 + [39] * 4)
+    assert compare(rows, {"steps": None}, {"steps": 39}).pairs == 3
+
+
+def test_a_cell_that_no_run_has_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ValueError, match=r"no run has \{'rate': 7\}; there are rate \[1, 2\]"):
+        compare(ROWS, {"rate": 7}, {"rate": 1})
