@@ -17,6 +17,8 @@ from bertft_helpers.batching import move_batch
 from bertft_helpers.errors import UserError
 from bertft_helpers.losses import IGNORE, forward_logits
 
+BLOCK = 2**20  # values that the bootstrap holds at once: 16 MB with their row numbers
+
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
@@ -105,14 +107,18 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """The percentile bootstrap interval of a statistic of ``values`` ``[examples]`` (Efron 1979).
 
-    ``statistic(samples, axis=1)`` maps ``[resamples, examples]`` to ``[resamples]``. Raises ValueError for no values.
-    Written out in lesson 22.
+    ``statistic(samples, axis=1)`` maps ``[samples, examples]`` to ``[samples]``; it is asked for some resamples at a
+    time, so that memory does not grow with ``resamples``. Raises ValueError for no values. Written out in lesson 22.
     """
     values = np.asarray(values, dtype=float)
     if values.size == 0 or not 0 < level < 1:
         raise UserError(f"{values.size} values at level {level}: at least one value and a level in (0, 1) are needed")
     generator = np.random.default_rng(seed)
-    samples = values[generator.integers(0, len(values), size=(resamples, len(values)))]
+    at_once = max(1, BLOCK // len(values))
+    found = []
+    for start in range(0, resamples, at_once):
+        rows = generator.integers(0, len(values), size=(min(at_once, resamples - start), len(values)))
+        found.append(statistic(values[rows], axis=1))
     tail = (1 - level) / 2
-    low, high = np.quantile(statistic(samples, axis=1), [tail, 1 - tail])
+    low, high = np.quantile(np.concatenate(found), [tail, 1 - tail])
     return float(low), float(high)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from math import comb
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import binom
 
 from bertft_helpers.errors import UserError
 
@@ -71,12 +71,12 @@ def class_scores(labels: ArrayLike, predictions: ArrayLike, num_labels: int) -> 
 
 
 def macro_f1(labels: ArrayLike, predictions: ArrayLike, num_labels: int) -> float:
-    """The plain mean of the classes' F1 scores; a class with neither labels nor predictions counts 0.
+    """The plain mean of the F1 scores of the classes that occur, among the labels or among the predictions.
 
-    The definition is scikit-learn's ``f1_score(average="macro", zero_division=0)`` over all ``num_labels`` classes.
-    Written out in lesson 23.
+    The definition is scikit-learn's ``f1_score(average="macro", zero_division=0)``. Written out in lesson 23.
     """
-    return float(class_scores(labels, predictions, num_labels).f1.mean())
+    seen = np.union1d(labels, predictions)
+    return float(class_scores(labels, predictions, num_labels).f1[seen].mean())
 
 
 def weighted_f1(labels: ArrayLike, predictions: ArrayLike, num_labels: int) -> float:
@@ -194,7 +194,7 @@ def mcnemar(labels: ArrayLike, first: ArrayLike, second: ArrayLike) -> float:
     only_first = int(((first == labels) & (second != labels)).sum())
     only_second = int(((first != labels) & (second == labels)).sum())
     trials, fewer = only_first + only_second, min(only_first, only_second)
-    tail = sum(comb(trials, wins) for wins in range(fewer + 1)) / 2**trials
+    tail = float(binom.cdf(fewer, trials, 0.5))
     return min(1.0, 2 * tail)
 
 

@@ -58,7 +58,7 @@ def check_labels(labels: Sequence[Any], where: str, rows: Sequence[int] | None =
     """The label names in order, for labels that are all names (strings) or all class numbers.
 
     Names are sorted; class numbers give the names "0", "1", … Raises ValueError for labels that are missing, blank,
-    fractional, negative or of mixed kinds (with rows and values), and for fewer than two classes.
+    fractional, negative or of mixed kinds (with rows and values).
     """
     _refuse_empty(labels, where, "labels")
     rows = rows or range(1, len(labels) + 1)
@@ -68,10 +68,7 @@ def check_labels(labels: Sequence[Any], where: str, rows: Sequence[int] | None =
     if len(kinds) == 2:
         texts = [row for row, label in zip(rows, labels, strict=True) if isinstance(label, str)]
         raise UserError(f"{where}: labels are numbers in some rows and names in {name_rows(texts)}; use one kind")
-    names = [str(label) for label in sorted(set(labels))]
-    if len(names) < 2:
-        raise UserError(f"{where}: all {len(labels)} labels are {names[0]!r}; at least two classes are needed")
-    return names
+    return [str(label) for label in sorted(set(labels))]
 
 
 def _wrong_label(label: Any) -> str:

@@ -12,7 +12,8 @@ lesson NN, write ``tests/graduation_cases/case_NN.py`` with a list ``CASES``:
 
 ``run`` returns anything made of tensors, arrays, numbers, texts, lists and dictionaries; include parameters and the
 random state where they matter. Each mutant replaces a piece of the lesson's source (which must occur) by a wrong one,
-and the comparison must then fail.
+and the comparison must then fail. A mutant that raises is a broken test: where raising is the planted mistake, ``run``
+catches that kind of error and returns it.
 """
 
 from __future__ import annotations

@@ -96,7 +96,6 @@ CASES: dict[str, tuple[Callable[[Path], object], type[Exception], list[str]]] = 
     "a negative label": (labels(0, -1), ValueError, ["the negative label -1 in row 2"]),
     "a label that is a list": (labels(0, [1]), ValueError, ["the label [1] of type list in row 2"]),
     "names among numbers": (labels(0, 1, "tech"), ValueError, ["names in row 3", "use one kind"]),
-    "one class only": (labels("tech", "tech"), ValueError, ["all 2 labels are 'tech'", "at least two classes"]),
     "no labels": (labels(), ValueError, ["news.csv has no labels"]),
     # encoded examples and a model
     "a label out of range": (examples(GOOD, [0, 3]), ValueError, ["out of range in row 1", "such as 3", "0 to 2"]),

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from bertft_helpers import evaluation
 from bertft_helpers.batching import EncodedTexts, make_loader
 from bertft_helpers.evaluation import Predictions, bootstrap_interval, evaluate, evaluation_mode, predict
 
@@ -130,6 +131,15 @@ def test_an_interval_agrees_with_scipys_bootstrap(level: float) -> None:
         rng=np.random.default_rng(2),
     ).confidence_interval
     assert (low, high) == pytest.approx((theirs.low, theirs.high), abs=0.01)
+
+
+@pytest.mark.parametrize("block", [1, 900, 10**9])
+def test_an_interval_is_the_same_in_blocks_of_any_size(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(1).normal(size=90)
+    expected = np.random.default_rng(5).integers(0, 90, size=(123, 90))
+    monkeypatch.setattr(evaluation, "BLOCK", block)
+    low, high = np.quantile(np.median(values[expected], axis=1), [0.1, 0.9])
+    assert bootstrap_interval(values, np.median, 123, level=0.8, seed=5) == (low, high)
 
 
 def test_an_interval_of_equal_values_has_no_width() -> None:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from datasets import Dataset
 from numpy.typing import NDArray
+from scipy.stats import binom
 
 from bertft_helpers import metrics
 from bertft_helpers.data import repair
 from bertft_helpers.errors import UserError
-from bertft_helpers.evaluation import Predictions, bootstrap_interval
+from bertft_helpers.evaluation import Predictions
 from bertft_helpers.inference import TextClassifier
 from bertft_helpers.tables import visible
 
 Chosen = NDArray[np.bool_]
+BLOCK = 4096  # texts predicted together: enough to sort by length, few enough to hold
 
 
 class Slice(NamedTuple):
@@ -41,16 +43,18 @@ class Mistake(NamedTuple):
 
 
 def scores_of(labels: np.ndarray, predicted: np.ndarray, label_names: Sequence[str]) -> dict[str, Any]:
-    """Accuracy and macro F1 with bootstrap intervals, and each class's precision, recall, F1 and count."""
+    """Accuracy and macro F1 with 95 % intervals, and each class's precision, recall, F1 and count; ready for JSON.
+
+    ``labels`` and ``predicted`` are ``[examples]``. Macro F1 is ``metrics.macro_f1``: over the classes that occur.
+    """
     count = len(label_names)
     by_class = metrics.class_scores(labels, predicted, count)
-    present = by_class.support > 0
     return {
         "texts": len(labels),
         "accuracy": metrics.accuracy(labels, predicted),
-        "accuracy_interval": bootstrap_interval(labels == predicted),
-        "macro_f1": float(by_class.f1[present].mean()),
-        "macro_f1_interval": _macro_f1_interval(labels, predicted, count),
+        "accuracy_interval": accuracy_interval(labels == predicted),
+        "macro_f1": metrics.macro_f1(labels, predicted, count),
+        "macro_f1_interval": macro_f1_interval(labels, predicted, count),
         "classes": [
             {"label": name, "precision": float(p), "recall": float(r), "f1": float(f), "texts": int(n)}
             for name, p, r, f, n in zip(label_names, *by_class, strict=True)
@@ -58,31 +62,57 @@ def scores_of(labels: np.ndarray, predicted: np.ndarray, label_names: Sequence[s
     }
 
 
-def _macro_f1_interval(labels: np.ndarray, predicted: np.ndarray, count: int) -> tuple[float, float]:
-    """The bootstrap interval of the mean F1 over the classes that have labels, by resampled counts."""
+def accuracy_interval(right: Chosen) -> tuple[float, float]:
+    """The 95 % bootstrap interval of the share of right answers, ``right`` ``[examples]``, whatever their number.
 
-    def f1_of(samples: np.ndarray, axis: int) -> np.ndarray:
-        values = []
-        for rows in samples.astype(int):
-            scores = metrics.class_scores(labels[rows], predicted[rows], count)
-            values.append(scores.f1[scores.support > 0].mean())
-        return np.array(values)
+    A resample of n answers holds a binomial number of right ones, whose quantiles are known: what
+    ``evaluation.bootstrap_interval`` finds by drawing, here without a draw.
+    """
+    low, high = binom.interval(0.95, len(right), right.mean())
+    return float(low) / len(right), float(high) / len(right)
 
-    return bootstrap_interval(np.arange(len(labels)), f1_of, resamples=500)
+
+def macro_f1_interval(
+    labels: np.ndarray, predicted: np.ndarray, num_labels: int, resamples: int = 500
+) -> tuple[float, float]:
+    """The 95 % bootstrap interval of macro F1; needs memory for the pairs of classes that occur, not for the texts.
+
+    A resample of the texts draws each pair (label, predicted) in proportion to its count: a multinomial draw.
+    """
+    pairs, counts = np.unique(np.stack([labels, predicted]), axis=1, return_counts=True)
+    generator = np.random.default_rng(0)
+    found = [
+        _macro_f1(*pairs, generator.multinomial(len(labels), counts / len(labels)), num_labels)
+        for _ in range(resamples)
+    ]
+    low, high = np.quantile(found, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _macro_f1(labels: np.ndarray, predicted: np.ndarray, counts: np.ndarray, num_labels: int) -> float:
+    """Macro F1 of ``counts`` texts of each pair, over the classes that occur; all three are ``[pairs]``."""
+    true, answered, hits = (
+        np.bincount(classes, weights, num_labels)
+        for classes, weights in ((labels, counts), (predicted, counts), (labels, counts * (labels == predicted)))
+    )
+    occurring = true + answered > 0
+    return float((2 * hits[occurring] / (true + answered)[occurring]).mean())
 
 
 def slices(
-    texts: Sequence[str], lengths: Sequence[int], train_texts: Sequence[str], predictions: Predictions
+    texts: Iterable[str], lengths: Sequence[int], train_texts: Iterable[str], predictions: Predictions
 ) -> list[Slice]:
     """Accuracy by length, by words that training never saw, and by how sure the model is; empty slices are left out.
 
-    ``lengths`` are in tokens, before anything is cut.
+    ``lengths`` are in tokens, before anything is cut. Texts are read once, one by one.
     """
     right = predictions.classes == predictions.labels
     sure = predictions.probabilities.max(axis=1)
     found = _thirds("length", np.asarray(lengths, dtype=float), right, lambda value: f"{value:.0f} tokens")
-    known = set().union(*(words_of(text) for text in train_texts))
-    unseen = np.array([share_unseen(text, known) for text in texts])
+    known: set[str] = set()
+    for text in train_texts:  # one at a time: the words of all texts are many times their different ones
+        known |= words_of(text)
+    unseen = np.fromiter((share_unseen(text, known) for text in texts), float)
     for name, chosen in {
         "all known from training": unseen == 0,
         "up to a quarter new": (unseen > 0) & (unseen <= 0.25),
@@ -123,7 +153,7 @@ def _slice(group: str, name: str, chosen: Chosen, right: Chosen) -> list[Slice]:
     if not chosen.any():
         return []
     own = right[chosen]
-    return [Slice(group, name, len(own), float(own.mean()), *bootstrap_interval(own))]
+    return [Slice(group, name, len(own), float(own.mean()), *accuracy_interval(own))]
 
 
 def weakest(found: Sequence[Slice], accuracy: float, least: int = 10) -> Slice | None:
@@ -134,13 +164,10 @@ def weakest(found: Sequence[Slice], accuracy: float, least: int = 10) -> Slice |
 
 def confident_mistakes(predictions: Predictions, count: int = 20) -> list[Mistake]:
     """The mistakes that the model was surest of; wrong labels in the data are often among them."""
-    probabilities, classes = predictions.probabilities, predictions.classes
+    sure, classes = predictions.probabilities.max(axis=1), predictions.classes
     wrong = np.flatnonzero(classes != predictions.labels)
-    surest = sorted(wrong, key=lambda row: -probabilities[row, classes[row]])[:count]
-    return [
-        Mistake(int(row), int(predictions.labels[row]), int(classes[row]), float(probabilities[row, classes[row]]))
-        for row in surest
-    ]
+    surest = wrong[np.argsort(-sure[wrong], kind="stable")[:count]]
+    return [Mistake(int(row), int(predictions.labels[row]), int(classes[row]), float(sure[row])) for row in surest]
 
 
 def frequent_confusions(confusion: np.ndarray, count: int = 10) -> list[tuple[int, int, int]]:
@@ -161,28 +188,38 @@ def compare_methods(labels: np.ndarray, model: np.ndarray, other: np.ndarray) ->
 
 
 def score_texts(classifier: TextClassifier, dataset: Dataset) -> dict[str, Any]:
-    """Scores as ``diagnosis.scores_of`` gives them, and ``without_text``, the number of rows left out.
+    """Scores as ``scores_of`` gives them, and ``without_text``, the number of rows left out.
 
-    Raises ValueError for labels that the model does not know, and when no text is left.
+    The texts may all be of one class. They are predicted in blocks, of which only the answers are kept. Raises
+    ValueError for labels that the model does not know, and when no text is left.
     """
     names = classifier.label_names
-    given = dataset.features["label"].names
-    unknown = [name for name in given if name not in names]
+    numbers = _numbers_of(dataset.features["label"].names, names)
+    labels: list[int] = []
+    predicted: list[int] = []
+    for block in dataset.iter(BLOCK):
+        texts = [repair(text) for text in block["text"]]
+        filled = [row for row, text in enumerate(texts) if text]
+        labels += [numbers[block["label"][row]] for row in filled]
+        found = classifier.predict([texts[row] for row in filled])
+        predicted += [names.index(one.label) for one in found]
+    if not labels:
+        raise UserError(f"none of the {len(dataset)} rows has a text")
+    scores = scores_of(np.array(labels), np.array(predicted), names)
+    return {**scores, "without_text": len(dataset) - len(labels)}
+
+
+def _numbers_of(given: Sequence[str], known: Sequence[str]) -> list[int]:
+    """The model's number of each label of the data."""
+    unknown = [name for name in given if name not in known]
     if unknown:
         raise UserError(
-            f"the data has the labels {_listed(unknown)}, which the model does not know; it knows {_listed(names)}. "
+            f"the data has the labels {_listed(unknown)}, which the model does not know; it knows {_listed(known)}. "
             "Rename or remove them, or train a new model."
         )
-    texts = [repair(text) for text in dataset["text"]]
-    rows = [row for row, text in enumerate(texts) if text]
-    if not rows:
-        raise UserError(f"none of the {len(texts)} rows has a text")
-    numbers = {name: number for number, name in enumerate(names)}
-    labels = np.array([numbers[given[label]] for label in dataset["label"]])[rows]
-    predicted = [numbers[found.label] for found in classifier.predict([texts[row] for row in rows])]
-    return {**scores_of(labels, np.array(predicted), names), "without_text": len(texts) - len(rows)}
+    return [known.index(name) for name in given]
 
 
-def _listed(names: list[str]) -> str:
+def _listed(names: Sequence[str]) -> str:
     shown = ", ".join(visible(name, 40) for name in names[:10])
     return f"{shown} and {len(names) - 10} more" if len(names) > 10 else shown

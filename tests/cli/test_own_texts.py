@@ -144,7 +144,7 @@ def test_a_bad_file_exits_2_and_leaves_nothing(
 BAD_TRAINING = [
     ("missing.csv", None, "no data at", COLUMNS),
     ("a.csv", "text,n\nx,1\n", "a.csv has no column 'words', 'kind'; it has text, n.", COLUMNS),
-    ("a.csv", "words,kind\nx,a\ny,a\n", "all 2 labels are 'a'; at least two classes are needed", COLUMNS),
+    ("a.csv", "words,kind\nx,a\ny,a\n", "all texts are labelled 'a'; at least two classes are needed", COLUMNS),
     ("a.csv", "words,kind\nx,a\ny,b\nz,b\n", "too few different texts of 'a' (1), 'b' (2)", COLUMNS),
     ("a.csv", "words,kind\n,a\n,b\n", "too few different texts of 'a' (0), 'b' (0)", COLUMNS),
     ("a.csv", "words,kind\nx,a\ny,\n", "an empty label in row 3", COLUMNS),

@@ -42,7 +42,7 @@ CASES = [
                 "len(self.lengths) // 5",
             ),
             "the window is ignored": ("shuffled.split(self.window * self.batch_size)", "[shuffled]"),
-            "evaluation is shuffled": ("self.seed is None", "self.seed == -1"),
+            "evaluation is shuffled": ("torch.arange(len(self.lengths))", "torch.randperm(len(self.lengths))"),
         },
     ),
     Case(

@@ -48,7 +48,7 @@ CASES = [
         of_answers("confusion_matrix"),
         {
             "rows are predictions": ("labels * num_labels + predictions", "predictions * num_labels + labels"),
-            "unseen classes lost": (", minlength=num_labels**2", ", minlength=1"),
+            "pairs that never occur are lost": (", minlength=num_labels**2).reshape(num_labels, num_labels)", ")"),
         },
     ),
     Case(
@@ -63,7 +63,11 @@ CASES = [
             "arithmetic mean": ("2 * hits / np.maximum(answered + true, 1)", "(precision + recall) / 2"),
         },
     ),
-    Case("metrics.macro_f1", of_answers("macro_f1"), {"a sum": (".f1.mean()", ".f1.sum()")}),
+    Case(
+        "metrics.macro_f1",
+        of_answers("macro_f1"),
+        {"a sum": (".f1[seen].mean()", ".f1[seen].sum()"), "classes that nobody names count 0": (".f1[seen]", ".f1")},
+    ),
     Case(
         "metrics.weighted_f1",
         of_answers("weighted_f1"),
@@ -141,7 +145,7 @@ CASES = [
         compared,
         {
             "one-sided": ("min(1.0, 2 * tail)", "min(1.0, tail)"),
-            "the split itself left out": ("range(fewer + 1)", "range(fewer)"),
+            "the split itself left out": ("binom.cdf(fewer,", "binom.cdf(fewer - 1,"),
             "all texts are trials": ("trials, fewer = only_first + only_second", "trials, fewer = len(labels)"),
         },
     ),

@@ -12,11 +12,9 @@ from minimal import parameters_of
 from own_data import labelled_rows, run, settings_for, tiny_checkpoint, write_csv
 
 from bertft_helpers.data import load_texts, select_view
-from bertft_helpers.evaluation import Predictions
 from bertft_helpers.own_texts import baselines
 from bertft_helpers.own_texts.prepared import prepare, warnings_about
 from bertft_helpers.own_texts.results import judge_fine_tuning
-from bertft_helpers.own_texts.scores import Slice, confident_mistakes, frequent_confusions, scores_of, slices, weakest
 from bertft_helpers.own_texts.settings import TaskSettings, claim, plan
 from bertft_helpers.own_texts.sources import digest_of, load_source, split_by_class
 from bertft_helpers.pretrained import load_tokenizer
@@ -215,47 +213,6 @@ def test_texts_without_words_are_counted_by_their_signs() -> None:
     texts = {part: ["a", "b", "a !", "b ?"] * 3 for part in ("train", "validation", "test")}
     labels = {part: [0, 1, 0, 1] * 3 for part in texts}
     assert (baselines.counted_words(texts, labels).predictions == labels["test"]).all()
-
-
-def predictions() -> Predictions:
-    """Four texts of two classes; the second and the last are wrong, with 0.73 and 0.95."""
-    return Predictions(np.array([[2.0, 0.0], [0.0, 1.0], [0.0, 0.5], [3.0, 0.0]]), np.array([0, 0, 1, 1]))
-
-
-def test_the_surest_mistake_comes_first() -> None:
-    mistakes = confident_mistakes(predictions())
-    assert [(one.row, one.label, one.predicted) for one in mistakes] == [(3, 1, 0), (1, 0, 1)]
-    assert mistakes[0].probability == pytest.approx(0.9526, abs=1e-4)
-
-
-def test_slices_by_confidence_and_by_new_words_hold_each_text_once() -> None:
-    found = slices(["known word", "known new", "new new", "known"], [4, 4, 4, 3], ["known word"], predictions())
-    by_name = {(one.group, one.name): (one.count, one.accuracy) for one in found}
-    assert by_name[("words", "all known from training")] == (2, 0.5)
-    assert by_name[("words", "more than a quarter new")] == (2, 0.5)
-    assert by_name[("the model's own confidence", "90 % and more")] == (1, 0.0)
-    assert by_name[("the model's own confidence", "60 to 90 %")] == (3, pytest.approx(2 / 3))
-    for group in {one.group for one in found}:
-        assert sum(one.count for one in found if one.group == group) == 4
-
-
-def test_the_weakest_slice_is_large_enough_and_clearly_below() -> None:
-    small, clear, vague = (
-        Slice("g", name, n, 0.2, 0.1, high) for name, n, high in [("s", 9, 0.3), ("c", 10, 0.4), ("v", 50, 0.9)]
-    )
-    assert weakest([small, clear, vague], 0.8) is clear
-    assert weakest([small, vague], 0.8) is None
-
-
-def test_confusions_are_listed_from_the_most_frequent() -> None:
-    assert frequent_confusions(np.array([[5, 1, 0], [3, 4, 0], [0, 2, 9]])) == [(1, 0, 3), (2, 1, 2), (0, 1, 1)]
-
-
-def test_macro_f1_of_a_part_is_over_the_classes_that_it_holds() -> None:
-    scores = scores_of(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 0]), ["a", "b", "c"])
-    assert scores["macro_f1"] == pytest.approx((0.8 + 2 / 3) / 2)
-    assert scores["accuracy"] == 0.75
-    assert [row["texts"] for row in scores["classes"]] == [2, 2, 0]
 
 
 @pytest.mark.parametrize(
