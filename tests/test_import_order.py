@@ -27,7 +27,7 @@ FOLDERS = {
     "resume": {ROOT, "speed"},
     "studies": {ROOT, "speed"},
     "own_texts": {ROOT, "speed", "resume"},
-    "series": {ROOT, "studies"},
+    "series": {ROOT, "speed", "studies"},
     "cli": {ROOT, "speed", "resume", "studies", "own_texts", "series"},
 }
 DRAWING = ("plots", "diagrams")

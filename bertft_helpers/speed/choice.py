@@ -1,0 +1,116 @@
+"""What trains quickest on this machine, found once by a trial and kept; and a model set up that way.
+
+Number formats and ways to draw dropout gain a factor of three on one processor and lose on another, so neither a flag
+nor the processor's name decides, but ``trial``. What changes no number is not a choice: it is always used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from platformdirs import user_cache_path
+from transformers import BertForSequenceClassification, BertModel
+
+from bertft_helpers.speed import trial
+from bertft_helpers.speed.dropout import byte_generator, restore_dropout, use_byte_dropout
+from bertft_helpers.speed.first_token import use_all_tokens, use_first_token
+from bertft_helpers.speed.machine import describe_machine
+from bertft_helpers.speed.throughput import keep_freed_memory
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """How to train and predict on a machine; the default is the exact way: float32, and dropout as torch draws it.
+
+    ``precision`` is one of ``config.PRECISIONS``; ``dropout`` is ``torch`` or ``bytes`` (``speed.dropout``);
+    ``threads`` those of torch (None: as they are); ``token_budget`` the size of a batch of predictions. ``gain`` tells
+    how many times as fast as the exact way the steps of the trial were, ``note`` what was left out and why.
+    """
+
+    precision: str = "float32"
+    dropout: str = "torch"
+    threads: int | None = None
+    token_budget: int = 1024
+    gain: float = 1.0
+    note: str = ""
+
+
+EXACT = Choice()
+
+
+def find_choice(device: torch.device, folder: Path | None = None) -> Choice:
+    """The choice for this machine: the one that was kept, else that of a trial, which is then kept in ``folder``.
+
+    ``folder`` is the user's cache folder unless given. A cache that cannot be read or written costs a trial, no more.
+    """
+    machine = describe_machine(device)
+    digest = hashlib.sha256(json.dumps(machine, sort_keys=True).encode()).hexdigest()[:16]
+    path = (folder or user_cache_path("bertft")) / f"choice-{digest}.json"
+    choice = _kept(path)
+    if choice is None:
+        choice = try_out(device)
+        _keep(path, choice, machine)
+    return choice
+
+
+def try_out(device: torch.device, clock: trial.Clock = time.perf_counter) -> Choice:
+    """Time the ways that work on ``device`` (about two seconds on a CPU) and choose; changes no random state."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        layer = trial.one_layer(device)
+        ways, notes = _ways_that_work(layer)
+        by_length = [trial.seconds_of_steps(layer, ways, length, clock) for length in trial.LENGTHS]
+        seconds = {way: [found[way] for found in by_length] for way in ways}
+        way = trial.quickest(seconds)
+        threads = trial.quickest_threads(layer, way, clock)
+        budget = trial.quickest_budget(layer, clock)
+    gain = round(trial.gain_of(seconds, way), 2)
+    return Choice(way.precision, way.dropout, threads, budget, gain, "; ".join(notes))
+
+
+def _ways_that_work(layer: BertModel) -> tuple[list[trial.Way], list[str]]:
+    """The ways whose number format gives right numbers here, and a note on each format that does not."""
+    ways = trial.ways_for(layer.device)
+    troubles = {precision: trial.trouble_with(layer, precision) for precision, _ in ways}
+    notes = [f"{precision} is left out: {trouble}" for precision, trouble in troubles.items() if trouble]
+    return [way for way in ways if not troubles[way.precision]], notes
+
+
+def set_up(model: BertForSequenceClassification, choice: Choice, seed: int) -> None:
+    """Make a classifier that is to be trained quick: [CLS] alone in the top layer, dropout as chosen, memory kept.
+
+    Call it before the optimizer is built, and ``take_down`` before the model is saved.
+    """
+    keep_freed_memory()
+    if choice.threads is not None:
+        torch.set_num_threads(choice.threads)
+    use_first_token(model)
+    if choice.dropout == "bytes":
+        use_byte_dropout(model, seed)
+
+
+def take_down(model: BertForSequenceClassification) -> None:
+    """Give the model back its own forward passes and dropout, whatever it was set up with."""
+    use_all_tokens(model)
+    if byte_generator(model) is not None:
+        restore_dropout(model)
+
+
+def _kept(path: Path) -> Choice | None:
+    """The choice in a file; None when there is none or it is not one that this version writes."""
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        return Choice(**json.loads(path.read_text(encoding="utf-8"))["choice"])
+    return None
+
+
+def _keep(path: Path, choice: Choice, machine: dict[str, Any]) -> None:
+    text = json.dumps({"choice": dataclasses.asdict(choice), "machine": machine}, indent=1, ensure_ascii=False)
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n", encoding="utf-8")
