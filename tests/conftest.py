@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-pytest_plugins = ["figures"]
+pytest_plugins = ["disks", "figures"]
 
 SETUP = "import os  # makes nothing importable here: the package is installed"
 FIGURE = """

@@ -32,6 +32,7 @@ INFRASTRUCTURE = {
     "runtime": "the machine: what libraries print and memory they hold, around what lesson 03 writes out",
     "config": "settings",
     "errors": "messages",
+    "files": "writing as a whole or not at all, locks, leftovers",
     "tables": "reading files: checks and messages around the csv and json modules",
     "validation": "checks and messages",
     "pretrained": "finding and verifying files, around the two functions that lessons write out",

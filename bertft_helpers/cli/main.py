@@ -86,19 +86,18 @@ def run(
 @reported
 def store(names: Names = None, jobs: Jobs = 1, cell_timeout: CellTimeout = 240, notebooks: Folder = None) -> None:
     """Execute lessons at their own values and store the outputs in them; a lesson that fails is left as it was."""
-    import tempfile
-
+    from bertft_helpers.files import scratch_folder
     from bertft_helpers.series import catalogue
     from bertft_helpers.series.execute.outcomes import print_table
     from bertft_helpers.series.execute.storing import with_outputs
     from bertft_helpers.series.notebook import read_notebook, write_notebook
 
     lessons = catalogue.select_lessons(notebooks or catalogue.find_folder(), names or [])
-    with tempfile.TemporaryDirectory(prefix="bertft-store-") as scratch:
-        outcomes = _execute(lessons, {}, Path(scratch), cell_timeout, jobs)
+    with scratch_folder("store") as scratch:
+        outcomes = _execute(lessons, {}, scratch, cell_timeout, jobs)
         for lesson, outcome in zip(lessons, outcomes, strict=True):
             if outcome.ok:
-                executed = read_notebook(Path(scratch) / f"{lesson.name}.ipynb")
+                executed = read_notebook(scratch / f"{lesson.name}.ipynb")
                 write_notebook(with_outputs(read_notebook(lesson.path), executed), lesson.path)
     print_table(outcomes, out_console)
     raise typer.Exit(0 if all(outcome.ok for outcome in outcomes) else 1)

@@ -7,7 +7,6 @@ import contextlib
 import csv
 import itertools
 import json
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ import pandas as pd
 
 from bertft_helpers.data import repair
 from bertft_helpers.errors import MissingError, UserError
+from bertft_helpers.files import new_file, sweep
 from bertft_helpers.inference import TextClassifier
 from bertft_helpers.tables import LONGEST_FIELD, take_columns
 
@@ -153,13 +153,9 @@ def _writer(out: Path | None) -> Iterator[Callable[[list[Row]], None]]:
     if out is None:
         yield lambda rows: _write_json(sys.stdout, rows)
         return
-    draft = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        with open(draft, "w", encoding="utf-8", newline="") as file:
-            yield _block_writer(file, out.suffix)
-        draft.replace(out)
-    finally:
-        draft.unlink(missing_ok=True)
+    sweep(out.parent)
+    with new_file(out) as draft, open(draft, "w", encoding="utf-8", newline="") as file:
+        yield _block_writer(file, out.suffix)
 
 
 def _block_writer(file: IO[str], ending: str) -> Callable[[list[Row]], None]:

@@ -17,6 +17,7 @@ from bertft_helpers.batching import Batch, make_loader
 from bertft_helpers.config import TrainConfig
 from bertft_helpers.errors import UserError
 from bertft_helpers.evaluation import Predictions, predict
+from bertft_helpers.files import write_json
 from bertft_helpers.history import History, write_csv
 from bertft_helpers.inference import TextClassifier
 from bertft_helpers.losses import LossFn, balanced_weights, classification_loss, weighted_loss
@@ -25,7 +26,7 @@ from bertft_helpers.optim import linear_warmup, parameter_groups
 from bertft_helpers.own_texts import baselines
 from bertft_helpers.own_texts.prepared import PARTS, Prepared, prepare, warnings_about
 from bertft_helpers.own_texts.results import collect_results
-from bertft_helpers.own_texts.settings import TaskSettings, claim, plan, write_json
+from bertft_helpers.own_texts.settings import TaskSettings, claim, plan
 from bertft_helpers.own_texts.sources import load_source
 from bertft_helpers.pretrained import find_checkpoint, load_encoder, load_tokenizer
 from bertft_helpers.resume.processes import AgreedStopping, Processes, require_equal, share_gradients, shared_loss

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 
 from bertft_helpers.config import TrainConfig
 from bertft_helpers.errors import UserError
+from bertft_helpers.files import write_json
 from bertft_helpers.runtime import pick_precision
 
 RATES = {"bundled": 2e-4}  # on the plateau of the study learning_rates, a little below its best, 3e-4
@@ -92,10 +92,3 @@ def finished_results(out: Path) -> dict[str, Any] | None:
     """The results of the run in ``out``, or None while it is not finished."""
     path = out / "results.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write a JSON file as a whole or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    draft.replace(path)

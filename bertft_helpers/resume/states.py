@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import shutil
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 from safetensors.torch import load_file, save_file
 from torch.optim import Optimizer
 
 from bertft_helpers.errors import RunError
+from bertft_helpers.files import held, new_folder, remove_folder, sweep
 from bertft_helpers.pretrained import sha256_of
 
 Tensors = dict[str, torch.Tensor]
@@ -38,23 +35,14 @@ def write_state(folder: Path, step: int, tensors: dict[str, Tensors], facts: dic
     ``tensors`` maps a file's stem to its tensors. Raises OSError (a full disk, say) and then leaves nothing behind.
     """
     final = folder / f"state-{step:08d}"
-    writing = folder / f".writing-{final.name}"
-    shutil.rmtree(writing, ignore_errors=True)
-    try:
-        writing.mkdir(parents=True)
+    sweep(folder)
+    remove_folder(final)  # only a damaged one can be there: good ones are resumed from
+    with new_folder(final) as draft:
         for stem, members in tensors.items():
-            save_file({name: tensor.contiguous() for name, tensor in members.items()}, writing / f"{stem}.safetensors")
-        (writing / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
-        digests = {path.name: sha256_of(path) for path in sorted(writing.iterdir())}
-        (writing / MANIFEST).write_text(json.dumps(digests, indent=2), encoding="utf-8")
-        for path in [*writing.iterdir(), writing]:
-            _flush(path)
-        _remove(final)  # only a damaged one can be there: good ones are resumed from
-        writing.rename(final)
-        _flush(folder)
-    except OSError:
-        shutil.rmtree(writing, ignore_errors=True)
-        raise
+            save_file({name: tensor.contiguous() for name, tensor in members.items()}, draft / f"{stem}.safetensors")
+        (draft / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+        digests = {path.name: sha256_of(path) for path in sorted(draft.iterdir())}
+        (draft / MANIFEST).write_text(json.dumps(digests, indent=2), encoding="utf-8")
     return final
 
 
@@ -82,59 +70,15 @@ def prune_states(folder: Path, keep: int, best_step: int | None) -> None:
     """Remove all states but the newest ``keep`` and the best one."""
     for path in states_in(folder)[:-keep]:
         if best_step is None or path.name != f"state-{best_step:08d}":
-            _remove(path)
-    for leftover in folder.glob(".removing-*"):  # of a run that was killed while it removed
-        shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _remove(path: Path) -> None:
-    """Remove a state; renamed first, so that a kill in between leaves no half state under a state's name."""
-    removing = path.with_name(f".removing-{path.name}")
-    shutil.rmtree(removing, ignore_errors=True)
-    if path.exists():
-        shutil.rmtree(path.rename(removing))
-
-
-def _flush(path: Path) -> None:
-    if os.name == "nt" and path.is_dir():
-        return  # Windows cannot open a folder to flush it
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+            remove_folder(path)
 
 
 @contextlib.contextmanager
 def one_writer(folder: Path, on_note: Callable[[str], None]) -> Iterator[None]:
-    """Hold a run's folder; a second run is refused and told who holds it.
-
-    The operating system frees the lock of a process that dies, so a leftover owner file is recognised as stale and
-    noted. Raises RuntimeError.
-    """
+    """Hold a run's folder; a second run is refused and told who holds it, see ``files.held``. Raises RuntimeError."""
     folder.mkdir(parents=True, exist_ok=True)
-    owner = folder / "owner.json"
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(blocking=False)
-    except Timeout as error:
-        raise RunError(f"another run writes to {folder}: {_read_owner(owner)}; wait for it or stop it") from error
-    try:
-        if owner.exists():
-            on_note(f"the last run here ({_read_owner(owner)}) ended without finishing; its lock is free")
-        owner.write_text(json.dumps({"process": os.getpid(), "host": socket.gethostname()}), encoding="utf-8")
+    with held(folder, on_note):
         yield
-        owner.unlink()
-    finally:
-        lock.release()
-
-
-def _read_owner(path: Path) -> str:
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        return f"process {facts['process']} on {facts['host']}"
-    except (OSError, ValueError, KeyError):
-        return "an unknown process"
 
 
 def split_optimizer(optimizer: Optimizer) -> tuple[Tensors, list[dict[str, Any]]]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-import os
 import re
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from bertft_helpers.errors import UserError
+from bertft_helpers.files import new_file, sweep
 
 UNSTAMPED = "not stamped"
 # The one line of a lesson's set-up cell that may differ from what was executed: where its package comes from.
@@ -34,16 +33,9 @@ def read_notebook(path: Path) -> NotebookNode:
 
 def write_notebook(notebook: NotebookNode, path: Path) -> None:
     """Write a notebook so that a reader finds either the old file or the complete new one."""
-    handle, draft = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            nbformat.write(notebook, stream)
-        # mkstemp makes a private file; a lesson must stay as readable as it was
-        os.chmod(draft, path.stat().st_mode & 0o777 if path.exists() else 0o644)
-        os.replace(draft, path)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
+    sweep(path.parent)
+    with new_file(path) as draft:
+        nbformat.write(notebook, draft)
 
 
 def tags(cell: NotebookNode) -> list[str]:

@@ -15,7 +15,8 @@ from typing import Any
 import pandas as pd
 
 from bertft_helpers.errors import RunError, UserError
-from bertft_helpers.studies.rows import Notice, append_row, load_rows, only_writer, open_rows
+from bertft_helpers.files import held
+from bertft_helpers.studies.rows import Notice, append_row, load_rows, open_rows
 
 Cell = Mapping[str, Any]  # one combination: factor name -> value
 Measure = Callable[[dict[str, Any], int], dict[str, Any]]  # (factors, seed) -> measurements
@@ -78,7 +79,8 @@ def run_study(
     worker process died; what was stored before stays, and calling again goes on from there.
     """
     path = Path(path)
-    with only_writer(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with held(path):
         done = _runs_there(study, path, on_notice)
         wanted = [(dict(cell), seed) for cell in study.cells for seed in study.seeds]
         missing = [(cell, seed) for cell, seed in wanted if _key(study, {**cell, "seed": seed}) not in done]

@@ -6,21 +6,17 @@ is counted, so that a kill costs at most the line being written, which is found 
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import hashlib
 import io
 import json
 import os
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from filelock import FileLock, Timeout
 
-from bertft_helpers.errors import MissingError, RunError, UserError
+from bertft_helpers.errors import MissingError, UserError
 
 Notice = Callable[[str], None]
 
@@ -60,24 +56,6 @@ def load_rows(path: Path) -> pd.DataFrame:
     ranks = rows[factors].astype(str)
     order = ranks.assign(seed=rows["seed"]).sort_values([*factors, "seed"], kind="stable").index
     return rows.loc[order].reset_index(drop=True)
-
-
-@contextlib.contextmanager
-def only_writer(path: Path) -> Iterator[None]:
-    """Hold the right to write ``path``; the system takes it back when this process ends, even by ``kill -9``.
-
-    Two writers would repeat each other's runs. Raises BlockingIOError when another process holds it.
-    """
-    name = hashlib.sha256(str(Path(path).resolve()).encode()).hexdigest()[:16]
-    lock = FileLock(Path(tempfile.gettempdir()) / f"bertft-{name}.lock")  # not beside the results: those are committed
-    try:
-        lock.acquire(blocking=False)
-    except Timeout as error:
-        raise RunError(f"another process is writing {path}; wait until it is done, or stop it") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _without_cut_off_line(path: Path, content: bytes, on_notice: Notice) -> bytes:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from disks import Disk
 from transformers import BertConfig, BertForSequenceClassification
 
 from bertft_helpers.batching import EncodedTexts, make_loader
@@ -22,7 +23,7 @@ from bertft_helpers.losses import classification_loss
 from bertft_helpers.optim import linear_warmup, parameter_groups
 from bertft_helpers.resume import states
 from bertft_helpers.resume.run import fit_resumable
-from bertft_helpers.resume.states import DamagedStateError, one_writer, read_state, states_in
+from bertft_helpers.resume.states import DamagedStateError, read_state, states_in
 from bertft_helpers.speed.dropout import use_byte_dropout
 from bertft_helpers.speed.vocabulary import compact_vocabulary, restore_vocabulary
 from bertft_helpers.training import EarlyStopping, History, fit, steps_per_run
@@ -254,49 +255,24 @@ def test_a_run_with_another_dropout_is_refused(tmp_path: Path) -> None:
         fit_resumable(**run, folder=tmp_path, on_note=quiet)
 
 
-def test_a_full_disk_is_noted_and_earlier_states_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_noted_and_earlier_states_stay(small_disk: Disk) -> None:
     plain = parts()
     expected = everything(plain, fit(**plain))
-    real, saves, notes = states.save_file, [0], []
+    disk, notes, run = small_disk(1 << 20), [], parts()
+    calls = iter(range(100))
 
-    def full_after_six_files(tensors: dict, path: Path) -> None:
-        saves[0] += 1
-        if saves[0] > 6:
-            path.write_bytes(b"half")
-            raise OSError(28, "No space left on device")
-        real(tensors, path)
+    def loss_fn(model: torch.nn.Module, batch: dict) -> tuple:
+        if next(calls) == 4:  # the first batch of the third step
+            disk.fill()
+        return classification_loss(model, batch)
 
-    monkeypatch.setattr(states, "save_file", full_after_six_files)
-    run = parts()
-    history = fit_resumable(**run, folder=tmp_path, save_every=1, on_note=notes.append)
+    history = fit_resumable(**run, folder=disk.path, loss_fn=loss_fn, save_every=1, on_note=notes.append)
     assert everything(run, history) == expected
-    assert "was not saved ([Errno 28] No space left on device); training goes on" in notes[0]
-    assert [path.name for path in states_in(tmp_path)] == ["state-00000001", "state-00000002"]
-    assert list(tmp_path.glob(".writing-*")) == []
-    for path in states_in(tmp_path):
+    assert notes[0].startswith("the state of step 3 was not saved ([Errno 28] No space left on device")
+    assert [path.name for path in states_in(disk.path)] == ["state-00000001", "state-00000002"]
+    assert {path.name[:6] for path in disk.path.iterdir()} == {"state-", "filler"}
+    for path in states_in(disk.path):
         read_state(path)
-
-
-def test_a_second_writer_is_refused_and_told_the_owner(tmp_path: Path) -> None:
-    with (
-        one_writer(tmp_path, quiet),
-        pytest.raises(RuntimeError, match=f"another run writes to .*process {os.getpid()} on"),
-        one_writer(tmp_path, quiet),
-    ):
-        pass
-
-
-def test_a_stale_lock_is_recognised(tmp_path: Path) -> None:
-    child = os.fork()
-    if child == 0:  # dies while it holds the lock
-        with one_writer(tmp_path, quiet):
-            os.kill(os.getpid(), signal.SIGKILL)
-    os.waitpid(child, 0)
-    notes: list[str] = []
-    with one_writer(tmp_path, notes.append):
-        pass
-    assert f"process {child} on" in notes[0]
-    assert "ended without finishing; its lock is free" in notes[0]
 
 
 def test_a_state_holds_no_pickle(tmp_path: Path) -> None:

@@ -18,9 +18,10 @@ from typer.testing import CliRunner
 
 from bertft_helpers.cli.main import app
 from bertft_helpers.errors import RunError
+from bertft_helpers.files import held
 from bertft_helpers.studies import rows as results
 from bertft_helpers.studies.experiments import Study, grid, run_study
-from bertft_helpers.studies.rows import append_row, load_rows, only_writer, open_rows
+from bertft_helpers.studies.rows import append_row, load_rows, open_rows
 
 HEADER = {"study": "tiny", "version": 1, "settings": {}, "columns": ["rate", "seed", "accuracy", "error"]}
 
@@ -99,19 +100,19 @@ def test_a_write_that_the_system_cuts_short_leaves_whole_rows(path: Path, bytes_
     assert len(run_study(study(), path, on_notice=pytest.fail)) == 12
 
 
-def hold(path: Path, held: Any) -> None:
-    with only_writer(path):
-        held.set()
+def hold(path: Path, begun: Any) -> None:
+    with held(path):
+        begun.set()
         time.sleep(60)
 
 
 def test_a_second_writer_is_refused_until_the_first_is_gone_even_killed(path: Path) -> None:
     context = multiprocessing.get_context("fork")
-    held = context.Event()
-    first = context.Process(target=hold, args=(path, held))
+    begun = context.Event()
+    first = context.Process(target=hold, args=(path, begun))
     first.start()
-    assert held.wait(30)
-    with pytest.raises(RunError, match=r"another process is writing .*tiny\.csv; wait until it is done"):
+    assert begun.wait(30)
+    with pytest.raises(RunError, match=r"another process writes to .*tiny\.csv: process"):
         run_study(study(), path)
     first.kill()
     first.join()
@@ -158,12 +159,12 @@ def test_rows_come_in_the_order_of_factors_and_seeds(path: Path) -> None:
 
 def test_the_command_says_why_it_cannot_write(path: Path) -> None:
     context = multiprocessing.get_context("fork")
-    held = context.Event()
-    first = context.Process(target=hold, args=(path.parent / "freezing.csv", held))
+    begun = context.Event()
+    first = context.Process(target=hold, args=(path.parent / "freezing.csv", begun))
     first.start()
-    assert held.wait(30)
+    assert begun.wait(30)
     answer = CliRunner().invoke(app, ["study", "freezing", "--out", str(path.parent)])
     first.kill()
     first.join()
     assert answer.exit_code == 1
-    assert "another process is writing" in answer.stderr
+    assert "another process writes to" in answer.stderr

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+
+from bertft_helpers.files import scratch_folder
 
 # Progress bars and warnings about them would be stored as outputs and differ from run to run.
 QUIET = {
@@ -28,10 +28,10 @@ def kernel_environment() -> Iterator[dict[str, str]]:
     A kernel of that name may be registered on the machine and point to another Python; a folder on ``JUPYTER_PATH``
     comes before all of those.
     """
-    with tempfile.TemporaryDirectory(prefix="bertft-kernel-") as home:
-        spec = Path(home) / "kernels" / "python3" / "kernel.json"
+    with scratch_folder("kernel") as home:
+        spec = home / "kernels" / "python3" / "kernel.json"
         spec.parent.mkdir(parents=True)
         command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         spec.write_text(json.dumps({"argv": command, "display_name": "Python 3", "language": "python"}))
-        paths = [home, *filter(None, [os.environ.get("JUPYTER_PATH")])]
+        paths = [str(home), *filter(None, [os.environ.get("JUPYTER_PATH")])]
         yield {**os.environ, **QUIET, "JUPYTER_PATH": os.pathsep.join(paths)}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from bertft_helpers.files import scratch_folder
 from bertft_helpers.series.catalogue import Lesson
 from bertft_helpers.series.execute.kernels import kernel_environment
 from bertft_helpers.series.execute.process_tree import descendants, end_process_tree, memory_of, term_as_interrupt
@@ -55,11 +55,12 @@ class Worker:
         self, lesson: Lesson, output: Path, parameters: Mapping[str, Any], cell_timeout: int, env: dict
     ) -> None:
         self.lesson, self.cell_timeout, self.peak = lesson, cell_timeout, 0
-        self._folder = tempfile.TemporaryDirectory(prefix="bertft-run-")
-        self._request = Path(self._folder.name) / "request.json"
+        self._files = ExitStack()
+        folder = self._files.enter_context(scratch_folder("run"))
+        self._request = folder / "request.json"
         request = {"source": str(lesson.path.resolve()), "output": str(output.resolve()), "cell_timeout": cell_timeout}
         self._request.write_text(json.dumps({**request, "parameters": dict(parameters)}), encoding="utf-8")
-        self._log = (Path(self._folder.name) / "log.txt").open("w+b")
+        self._log = (folder / "log.txt").open("w+b")
         self.start = self._progressed = time.monotonic()
         self._cell = ""
         # a session of its own: Ctrl-C in a terminal reaches the runner only, which then ends everything in order
@@ -106,7 +107,7 @@ class Worker:
         """End the worker and its kernel, if they still run, and remove its temporary files."""
         end_process_tree(self._process)
         self._log.close()
-        self._folder.cleanup()
+        self._files.close()
 
 
 def run_lessons(
