@@ -17,7 +17,8 @@ LEVELS = {
     **dict.fromkeys(["batching", "losses", "validation", "data", "models"], 1),
     **dict.fromkeys(["features", "optim", "evaluation", "history"], 2),
     **dict.fromkeys(["training", "inference"], 3),
-    **dict.fromkeys(["plots", "lessons"], 4),
+    **dict.fromkeys(["plots", "drawing", "lessons"], 4),
+    **dict.fromkeys(["diagrams", "sketches"], 5),
 }
 ROOT = "."
 # folder -> the other folders that it may import from; the same table is in the package's README
@@ -30,7 +31,7 @@ FOLDERS = {
     "series": {ROOT, "speed", "studies"},
     "cli": {ROOT, "speed", "resume", "studies", "own_texts", "series"},
 }
-DRAWING = ("plots", "diagrams")
+DRAWING = ("plots", "drawing", "diagrams", "sketches")
 TOOLS = {
     *("papermill", "nbval", "nbclient", "nbformat", "nbconvert", "nbgrader", "jupyterlab", "jupytext", "ipykernel"),
     *("ipywidgets", "tensorboard", "psutil", "pytest", "hypothesis", "ruff", "IPython", "typer", "rich"),
@@ -147,7 +148,7 @@ def test_the_readme_has_the_folders_and_what_they_may_import() -> None:
         ("speed.vocabulary", "from bertft_helpers.resume.run import Progress", "speed may not import resume"),
         ("studies.rows", "from bertft_helpers.own_texts import scores", "studies may not import own_texts"),
         ("own_texts.run", "from bertft_helpers.cli.console import stop", "own_texts may not import cli"),
-        ("evaluation", "import matplotlib.pyplot as plt", "only plots and diagrams draw"),
+        ("evaluation", "import matplotlib.pyplot as plt", "draw"),
         ("data", "import papermill", "the core needs no tools"),
         ("features", "from rich.progress import track", "the core needs no tools"),
         ("data", "from . import pretrained", "imports are absolute"),

@@ -1,0 +1,176 @@
+"""Schematics of what surrounds the model: splits, padding, memory, loops and time. Each function returns a Figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import cos, pi, sin, tan
+from typing import NamedTuple
+
+from matplotlib.figure import Figure
+
+from bertft_helpers.drawing import FAINT, INK, NORMAL, ROLES, SMALLEST, Sheet, shortened, widest, width_of
+from bertft_helpers.errors import UserError
+
+CYCLE = ("token", "trained", "position", "segment", "loss", "frozen")  # for parts that have no meaning of their own
+
+
+class Span(NamedTuple):
+    """A stretch of a timeline: from, to (in the timeline's unit), a text, and a role (a key of ``drawing.ROLES``)."""
+
+    start: float
+    end: float
+    text: str = ""
+    role: str = "trained"
+
+
+def padding_grids(layouts: Mapping[str, Sequence[tuple[int, int]]], title: str = "") -> Figure:
+    """One grid of squares per layout, a row per text: ``layouts`` maps a name to (tokens, padded to) for each row."""
+    sheet, x, side = Sheet(), 0.0, 0.2
+    for name, rows in layouts.items():
+        for place, (length, padded) in enumerate(rows):
+            for column in range(padded):
+                role = "token" if column < length else "padding"
+                sheet.block(x + side * column, 0.26 * place, side * 0.86, 0.2, role=role)
+        filled, cells = sum(length for length, _ in rows), sum(padded for _, padded in rows)
+        caption = f"{name}\n{1 - filled / cells:.0%} padding"
+        sheet.text((x, -0.36), caption, align="left")
+        x += max(side * max(padded for _, padded in rows), width_of(caption)) + 0.5
+    return sheet.figure(title)
+
+
+def split_bar(parts: Mapping[str, int], leaks: Mapping[tuple[str, str], int] | None = None, title: str = "") -> Figure:
+    """A data set cut into parts as long as their counts; ``leaks`` maps two parts to how many texts stand in both."""
+    sheet, x, boxes, least = Sheet(), 0.0, {}, 0.3
+    total = sum(parts.values())
+    for number, (name, count) in enumerate(parts.items()):
+        text = f"{name}\n{count:,}"
+        width = max(8.5 * count / total, widest([text]), least)
+        boxes[name] = sheet.block(x, 0, width, 0.62, text, CYCLE[number % len(CYCLE)])
+        x += width + 0.08
+    for level, (pair, count) in enumerate((leaks or {}).items()):
+        _leak(sheet, [boxes[name].middle[0] + 0.07 * level for name in pair], 0.98 + 0.4 * level, x, count)
+    return sheet.figure(title)
+
+
+def _leak(sheet: Sheet, ends: Sequence[float], y: float, right: float, count: int) -> None:
+    colour = ROLES["loss"][1]
+    for end in ends:
+        sheet.arrow((end, y), (end, 0.66), colour=colour)
+    sheet.arrow((min(ends), y), (right + 0.05, y), colour=colour, head=False)
+    sheet.text((right + 0.15, y), f"{count:,} texts in both", SMALLEST, "left", colour)
+
+
+def task_grid(
+    rows: Sequence[str], columns: Sequence[str], cells: Mapping[tuple[str, str], str], title: str = ""
+) -> Figure:
+    """A table of names: ``cells`` maps (row, column) to a text; a pair that is missing is drawn empty."""
+    sheet, height = Sheet(), 0.4 + 0.2 * max((text.count("\n") for text in cells.values()), default=0)
+    x = 0.0
+    for row, name in enumerate(rows):
+        sheet.text((-0.15, (height + 0.08) * row + height / 2), name, NORMAL, "right", weight="bold")
+    for column in columns:
+        texts = [cells.get((row, column), "") for row in rows]
+        width = widest([column, *texts], least=0.9)
+        sheet.text((x + width / 2, -0.2), column, colour=FAINT)
+        for place, text in enumerate(texts):
+            sheet.block(x, (height + 0.08) * place, width, height, text or "–", "token" if text else "padding")
+        x += width + 0.08
+    return sheet.figure(title)
+
+
+def memory_stack(stacks: Mapping[str, Mapping[str, float]], unit: str = "MB", title: str = "") -> Figure:
+    """Columns of parts as tall as their sizes, one per situation: name -> part -> size in ``unit``."""
+    sheet, x = Sheet(), 0.0
+    names = list(dict.fromkeys(part for parts in stacks.values() for part in parts))
+    largest = max(sum(parts.values()) for parts in stacks.values())
+    labels = [f"{part}  {size:,.0f} {unit}" for parts in stacks.values() for part, size in parts.items()]
+    width = widest([*labels, *stacks], least=1.6)
+    for name, parts in stacks.items():
+        y = 0.0
+        for part, size in parts.items():
+            height = max(4.0 * size / largest, 0.3)  # a part too thin for its name is drawn as tall as the name
+            y -= height
+            role = CYCLE[names.index(part) % len(CYCLE)]
+            sheet.block(x, y, width, height - 0.04, f"{part}  {size:,.0f} {unit}", role)
+        sheet.text((x + width / 2, 0.18), name, weight="bold")
+        sheet.text((x + width / 2, y - 0.16), f"{sum(parts.values()):,.0f} {unit}", colour=FAINT)
+        x += width + 0.35
+    return sheet.figure(title)
+
+
+def ring(
+    steps: Sequence[str],
+    centre: str = "",
+    roles: Mapping[str, str] | None = None,
+    inner: Sequence[str] = (),
+    title: str = "",
+) -> Figure:
+    """Steps around a circle, clockwise from the top, the last leading to the first; ``inner`` is a ring within it.
+
+    Raises UserError for fewer than three steps: the way there and the way back would be one line.
+    """
+    for circle in filter(None, (inner, steps)):
+        if len(circle) < 3:
+            raise UserError(f"a ring has three steps or more, these are {len(circle)}: {', '.join(circle)}")
+    sheet = Sheet()
+    radii = width_of(centre) / 2 + 0.15, 0.15 + 0.1 * centre.count("\n")
+    sheet.text((0, 0), centre, weight="bold")
+    for circle in filter(None, (inner, steps)):
+        radii = _circle(sheet, circle, radii, roles or {})
+    return sheet.figure(title)
+
+
+def _circle(
+    sheet: Sheet, steps: Sequence[str], within: tuple[float, float], roles: Mapping[str, str]
+) -> tuple[float, float]:
+    """Draw one ring around what fills ``within`` (half its width, half its height); the same of the ring itself."""
+    width, count = widest(steps, least=1.0), len(steps)
+    bend = -0.6 * tan(pi / 2 / count)  # nearly along the circle
+    down = max(within[1] + 0.65, 0.14 * count)  # neighbours at the sides are far enough apart
+    across = max(within[0] + width / 2 + 0.3, 1.3 * down)
+    places = [(across * x, down * y) for x, y in (_direction(step / count) for step in range(count))]
+    for (x, y), step in zip(places, steps, strict=True):
+        sheet.block(x - width / 2, y - 0.2, width, text=step, role=roles.get(step, "plain"))
+    for start, end in zip(places, [*places[1:], places[0]], strict=True):
+        sheet.arrow(_leaving(start, end, width), _leaving(end, start, width), bend=bend)
+    return across + width / 2, down + 0.2
+
+
+def _direction(turn: float) -> tuple[float, float]:
+    """The point of the unit circle after a share of a turn, clockwise from the top."""
+    return sin(2 * pi * turn), -cos(2 * pi * turn)
+
+
+def _leaving(start: tuple[float, float], end: tuple[float, float], width: float) -> tuple[float, float]:
+    """Where the way from the middle of one block to that of another leaves the first, with a little air."""
+    (x0, y0), (x1, y1) = start, end
+    across, down = x1 - x0, y1 - y0
+    shares = [half / abs(way) for half, way in ((width / 2, across), (0.2, down)) if abs(way) > 1e-9]
+    share = min([*shares, 0.5]) + 0.0
+    return x0 + across * share, y0 + down * share
+
+
+def timeline(
+    lanes: Mapping[str, Sequence[Span]], marks: Mapping[float, str] | None = None, unit: str = "epoch", title: str = ""
+) -> Figure:
+    """Lanes of stretches over one axis of time, with marked moments below; all times are in ``unit``."""
+    sheet = Sheet()
+    last = max(span.end for spans in lanes.values() for span in spans)
+    # an inch must hold the text of the tightest stretch
+    scale = max([8 / last, *((widest([s.text], SMALLEST) / (s.end - s.start)) for v in lanes.values() for s in v)])
+    for row, (name, spans) in enumerate(lanes.items()):
+        sheet.text((-0.15, 0.5 * row + 0.2), name, NORMAL, "right")
+        for span in spans:
+            width = scale * (span.end - span.start) - 0.04
+            sheet.block(scale * span.start, 0.5 * row, width, text=span.text, role=span.role, size=SMALLEST)
+    bottom = 0.5 * len(lanes) + 0.1
+    sheet.arrow((0, bottom), (scale * last + 0.25, bottom), colour=INK)
+    sheet.text((scale * last + 0.32, bottom), unit, SMALLEST, "left", FAINT)
+    free = [float("-inf")] * (len(marks or {}) + 1)  # how far each line of marks is used
+    for moment, text in sorted((marks or {}).items()):
+        x, half = scale * moment, width_of(text, SMALLEST) / 2 + 0.1
+        level = next(number for number, right in enumerate(free) if right <= x - half)
+        free[level] = x + half
+        sheet.text((x, bottom + 0.45 + 0.26 * level), shortened(text, 40), SMALLEST, colour=ROLES["loss"][1])
+        sheet.arrow((x, bottom + 0.28), (x, bottom + 0.04), colour=ROLES["loss"][1])
+    return sheet.figure(title)

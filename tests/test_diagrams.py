@@ -1,0 +1,196 @@
+"""Schematics hold whatever a lesson gives them: no text over another, under a line, outside its block or the figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import combinations
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.path import Path
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
+
+from bertft_helpers import diagrams, sketches
+from bertft_helpers.diagrams import Part, Task
+from bertft_helpers.drawing import SMALLEST, Sheet
+from bertft_helpers.errors import UserError
+from bertft_helpers.sketches import Span
+
+LONG = "counterrevolutionary$$"
+Draw = Callable[[int], Figure]
+
+
+def token(place: int) -> str:
+    return LONG if place % 3 == 0 else f"##t{place}"
+
+
+def tokens(count: int) -> list[str]:
+    return [token(place) for place in range(count)]
+
+
+def numbers(count: int, size: int = 2) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(count, size)) * 3
+
+
+def stack(count: int, role: str = "trained") -> Figure:
+    parts = [Part(f"{token(n)} {n}", f"[{n}, 128, 768]", "frozen" if n < count // 2 else role) for n in range(count)]
+    return diagrams.stack(parts, f"A stack of {count} parts", gradient=True)
+
+
+def attention_head(count: int) -> Figure:
+    keys, values = numbers(count, 3), numbers(count, 3)
+    return diagrams.attention_head(tokens(count), count - 1, keys[0], keys, values, "One head")
+
+
+def split_bar(count: int) -> Figure:
+    parts = {f"{token(n)} {n}": 10 ** (n % 4 + 1) for n in range(count)}
+    names = list(parts)
+    return sketches.split_bar(parts, {(names[0], names[-1]): 38, (names[0], names[1]): 1_200}, "A split")
+
+
+def memory_stack(count: int) -> Figure:
+    parts = {f"{token(n)} {n}": 10.0 ** (n % 4) for n in range(count)}
+    return sketches.memory_stack({"float32": parts, LONG: parts}, title="Memory")
+
+
+def timeline(count: int) -> Figure:
+    lanes = {f"{token(n)} {n}": [Span(0, n + 0.5, "frozen", "frozen"), Span(n + 0.5, 20, LONG)] for n in range(count)}
+    return sketches.timeline(lanes, {n + 0.5: f"thaw {token(n)}" for n in range(count)}, title="Time")
+
+
+DRAWINGS: dict[str, Draw] = {
+    "stack": stack,
+    "frozen stack": lambda count: stack(count, "frozen"),
+    "attention_head": attention_head,
+    "embedding_sum": lambda n: diagrams.embedding_sum(tokens(n), [0] * (n // 2) + [1] * (n - n // 2), "Sum"),
+    "tokenization": lambda n: diagrams.tokenization(
+        [(token(k), [(f"{token(k)}{j}", 30_000 + j) for j in range(k % 4 + 1)]) for k in range(n)], "Pieces"
+    ),
+    "masked_attention": lambda n: diagrams.masked_attention(tokens(n), numbers(n)[:, 0], [1] * (n - 1) + [0], "Mask"),
+    "heads_by_task": lambda n: diagrams.heads_by_task(
+        [Task(f"{token(k)} {k}", ("first", "each")[k % 2], "linear 768 → 2", LONG) for k in range(n)], "Heads"
+    ),
+    "padding_grids": lambda n: sketches.padding_grids({LONG: [(k + 1, n) for k in range(n)], "cut": [(1, 1)] * n}, "P"),
+    "split_bar": split_bar,
+    "task_grid": lambda n: sketches.task_grid(
+        [f"{token(k)} {k}" for k in range(n)], tokens(3), {(f"{token(0)} 0", token(1)): f"{LONG}\ntwo lines"}, "Grid"
+    ),
+    "memory_stack": memory_stack,
+    "ring": lambda n: sketches.ring(
+        [f"step {k}" for k in range(max(n, 3))], "each batch", {"step 0": "loss"}, title="Ring"
+    ),
+    "ring in a ring": lambda n: sketches.ring(tokens(max(n, 3)), "a\nbatch", inner=[f"s{k}" for k in range(max(n, 3))]),
+    "timeline": timeline,
+}
+
+
+def faults(figure: Figure) -> list[str]:
+    """What is drawn badly, by matplotlib's own extents in pixels at 100 dots per inch."""
+    figure.canvas.draw()
+    texts = {text: text.get_window_extent() for text in figure.findobj(Text) if text.get_text() and text.get_visible()}
+    return [*_overlaps(texts), *_outside(figure, texts), *_struck(figure, texts), *_small(texts)]
+
+
+def _overlaps(texts: dict[Text, Bbox]) -> Iterator[str]:
+    for (one, first), (other, second) in combinations(texts.items(), 2):
+        if first.padded(-1).overlaps(second.padded(-1)):
+            yield f"{one.get_text()!r} lies over {other.get_text()!r}"
+
+
+def _outside(figure: Figure, texts: dict[Text, Bbox]) -> Iterator[str]:
+    *blocks, card = sorted((p.get_window_extent() for p in figure.findobj(FancyBboxPatch)), key=_area)
+    for text, extent in texts.items():
+        middle = (extent.x0 + extent.x1) / 2, (extent.y0 + extent.y1) / 2
+        home = next((block for block in blocks if block.contains(*middle)), card)
+        if not (home.x0 <= extent.x0 and extent.x1 <= home.x1 and home.y0 <= extent.y0 and extent.y1 <= home.y1):
+            yield f"{text.get_text()!r} leaves its {'figure' if home is card else 'block'}"
+
+
+def _area(box: Bbox) -> float:
+    return box.width * box.height
+
+
+def _struck(figure: Figure, texts: dict[Text, Bbox]) -> Iterator[str]:
+    for arrow in figure.findobj(FancyArrowPatch):
+        path = arrow.get_transform().transform_path(arrow.get_path())
+        strokes = [Path(points) for points in path.to_polygons(closed_only=False)]  # the line, and its head
+        for text, extent in texts.items():
+            if any(stroke.intersects_bbox(extent.padded(-2), filled=False) for stroke in strokes):
+                yield f"{text.get_text()!r} is struck through"
+
+
+def _small(texts: dict[Text, Bbox]) -> Iterator[str]:
+    yield from (f"{text.get_text()!r} is small" for text in texts if text.get_fontsize() < SMALLEST)
+
+
+@pytest.mark.parametrize("count", [2, 16])
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_two_and_sixteen_rows_with_long_tokens_are_drawn_cleanly(name: str, count: int) -> None:
+    assert "\n".join(faults(DRAWINGS[name](count))) == ""
+
+
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        (lambda sheet: sheet.text((0.6, 0.22), "over it"), "lies over"),
+        (lambda sheet: sheet.block(3, 0, 0.4, text=LONG), "leaves its block"),
+        (lambda sheet: sheet.arrow((-0.5, 0.2), (1.5, 0.2)), "is struck through"),
+        (lambda sheet: sheet.text((5, 5), "tiny", size=6), "is small"),
+    ],
+)
+def test_a_bad_drawing_is_found(harm: Callable[[Sheet], object], says: str) -> None:
+    sheet = Sheet()
+    sheet.block(0, 0, 1.2, text="a token")
+    harm(sheet)
+    assert any(says in fault for fault in faults(sheet.figure("A title")))
+
+
+def test_a_text_that_leaves_the_figure_is_found() -> None:
+    sheet = Sheet()
+    sheet.block(0, 0, 1.2, text="a token")
+    figure = sheet.figure()
+    figure.axes[0].text(0.6, 0.9, LONG * 3, ha="center", parse_math=False)
+    assert any("leaves its figure" in fault for fault in faults(figure))
+
+
+def shown(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.axes[0].texts]
+
+
+def test_an_attention_head_shows_the_numbers_that_follow_from_query_keys_and_values() -> None:
+    # scores 0 and 2·1/√1 = 2, weights 1/(1 + e²) = 0.12 and 0.88, values 10 and 20: 1.19 + 17.62 = 18.81
+    figure = diagrams.attention_head(["a", "b"], 1, [2], [[0], [1]], [[10], [20]])
+    expected = {"0.00", "2.00", "0.12", "0.88", "(1.19)", "(17.62)", "(18.81)"}
+    assert expected <= set(shown(figure))
+
+
+def test_a_mask_takes_the_weight_from_padding_and_gives_it_to_the_rest() -> None:
+    # equal scores: a third each without the mask, a half each with it
+    words = shown(diagrams.masked_attention(["a", "b", "[PAD]"], [1, 1, 1], [1, 1, 0]))
+    assert (words.count("50%"), words.count("0%"), words.count("33%"), words.count("−∞")) == (2, 1, 3, 1)
+
+
+def test_padding_is_counted_over_all_squares() -> None:
+    assert "fixed\n50% padding" in shown(sketches.padding_grids({"fixed": [(1, 3), (2, 3)]}))
+
+
+@pytest.mark.parametrize(("roles", "arrows"), [(("frozen", "trained"), 1), (("frozen", "frozen"), 0)])
+def test_the_gradients_way_is_dashed_and_ends_at_the_lowest_trained_part(roles: tuple[str, str], arrows: int) -> None:
+    figure = diagrams.stack([Part("low", role=roles[0]), Part("high", role=roles[1])], gradient=True)
+    dashed = [patch for patch in figure.findobj(FancyArrowPatch) if patch.get_linestyle() != "-"]
+    assert len(dashed) == shown(figure).count("gradient") == arrows
+
+
+def test_two_steps_are_no_ring() -> None:
+    with pytest.raises(UserError, match="a ring has three steps or more, these are 2: forward, backward"):
+        sketches.ring(["forward", "backward"])
+
+
+def test_drawing_leaves_matplotlibs_settings_alone() -> None:
+    before = dict(mpl.rcParams)
+    stack(3)
+    assert dict(mpl.rcParams) == before
