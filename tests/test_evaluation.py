@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch import nn
 
 from bertft_helpers import evaluation
@@ -119,7 +120,6 @@ def test_a_model_in_half_precision_can_be_measured(model: FirstToken) -> None:
 
 @pytest.mark.parametrize("level", [0.5, 0.95])
 def test_an_interval_agrees_with_scipys_bootstrap(level: float) -> None:
-    stats = pytest.importorskip("scipy.stats")
     values = np.random.default_rng(1).normal(size=300)
     low, high = bootstrap_interval(values, resamples=5000, level=level)
     theirs = stats.bootstrap(

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from minimal import CONFIG, tiny_classifier, tiny_loader
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from bertft_helpers.history import (
     History,
@@ -84,9 +85,8 @@ def test_csv_holds_both_tables(recorded: History, tmp_path: Path) -> None:
 
 
 def test_event_files_are_read_back_by_tensorboard(recorded: History, tmp_path: Path) -> None:
-    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     write_tensorboard(recorded, tmp_path)
-    events = accumulator.EventAccumulator(str(tmp_path)).Reload()
+    events = EventAccumulator(str(tmp_path)).Reload()
     norms = events.Scalars("step/gradient_norm")
     assert [event.step for event in norms] == list(range(1, len(recorded.steps) + 1))
     assert [event.value for event in norms] == pytest.approx([step.gradient_norm for step in recorded.steps], rel=1e-6)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
+from datasets import Dataset, DatasetDict
 from own_data import Rows, run, settings_for, tiny_checkpoint, write_csv
 
+from bertft_helpers.evaluation import Predictions
 from bertft_helpers.own_texts.report import axis_names, report_page
 from bertft_helpers.own_texts.run import TaskRecord
 from bertft_helpers.tables import visible
@@ -61,7 +65,26 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def record(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> TaskRecord:
     folder = tmp_path_factory.mktemp("run")
     data = write_csv(folder / "texts.csv", hostile_rows())
-    return run(settings_for(data, checkpoint, max_length=32, learning_rate=1e-5, epochs=1), folder / "out")
+    done = run(settings_for(data, checkpoint, max_length=32, learning_rate=1e-5, epochs=1), folder / "out")
+    return with_every_text_mistaken(done)
+
+
+def with_every_text_mistaken(record: TaskRecord) -> TaskRecord:
+    """The same run, tested on the hostile texts alone, of which each is surely another class than its label."""
+    count, classes = len(HOSTILE_TEXTS), len(HOSTILE_LABELS)
+    labels = np.arange(count) % classes
+    rows = {"id": [str(n) for n in range(count)], "text": HOSTILE_TEXTS, "label": labels}
+    parts = record.prepared.parts
+    test = Dataset.from_dict(rows, features=parts["test"].features)
+    return replace(
+        record,
+        prepared=replace(
+            record.prepared,
+            parts=DatasetDict({**parts, "test": test}),
+            lengths={**record.prepared.lengths, "test": [len(text) for text in HOSTILE_TEXTS]},
+        ),
+        predictions={**record.predictions, "test": Predictions(9 * np.eye(classes)[(labels + 1) % classes], labels)},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -84,11 +107,15 @@ def test_a_text_of_the_data_is_never_a_tag_or_an_attribute(page: Page) -> None:
 
 
 def test_the_hostile_texts_and_labels_are_shown_as_what_they_are(page: Page) -> None:
-    assert "<script>alert('label')</script>" in page.text
-    assert "<U+001B>[31mred<U+0007>" in page.text
-    assert "$\\frac{1}$ {{ 7*7 }}" in page.text
-    shown = [text for text in HOSTILE_TEXTS[:3] if text in page.text]
-    assert shown, "the mistakes of an untrained model hold at least one of them"
+    expected = [
+        *("<script>alert('label')</script>", 'x" onmouseover="alert(1)', "<U+001B>[31mred<U+0007>"),
+        "$\\frac{1}$ {{ 7*7 }}",
+        *HOSTILE_TEXTS[:3],
+        *("<U+001B>[2J<U+001B>]0;title<U+0007> terminal", "user<U+202E>gpj.exe turned around"),
+        *HOSTILE_TEXTS[5:8],
+        "long " + "x" * 295 + " … (1,000,005 characters)",
+    ]
+    assert [text for text in expected if text not in page.text] == []
 
 
 def test_no_control_character_or_direction_mark_is_left(source: str) -> None:

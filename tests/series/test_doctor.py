@@ -45,8 +45,8 @@ def test_a_package_is_judged_by_its_bound_and_by_what_was_tested(
     bound = Requirement(requirement)
     finding = doctor.check_package(bound.name, bound, found)
     assert finding.status == status
-    if finding.status == "fail":
-        assert finding.remedy == f"pip install --upgrade '{bound.name}{bound.specifier}'"
+    install = f"pip install --upgrade '{bound.name}{bound.specifier}'"
+    assert (finding.remedy == install) == (status == "fail" or found is None)
 
 
 def test_packages_for_working_on_the_series_are_not_asked_for() -> None:

@@ -87,7 +87,7 @@ def test_a_study_goes_on_where_it_stopped(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_killed_study_loses_and_repeats_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "t.csv"
+    path, stored = tmp_path / "t.csv", []
     for _ in range(6):
         child = os.fork()
         if child == 0:
@@ -95,7 +95,9 @@ def test_a_killed_study_loses_and_repeats_nothing(tmp_path: Path) -> None:
             os._exit(0)
         time.sleep(0.12)
         os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        _, status = os.waitpid(child, 0)
+        stored.append(stored_runs(path) if os.WIFSIGNALED(status) else 24)
+    assert [runs for runs in stored if 0 < runs < 24], "no kill hit the study while it ran"
     rows = run_study(study(), path, on_notice=quiet)
     assert rows.equals(run_study(study(), tmp_path / "whole.csv"))
     assert len(path.read_text().splitlines()) == 2 + 24
@@ -137,7 +139,7 @@ def test_a_killed_study_on_processes_loses_and_repeats_nothing(tmp_path: Path) -
         "with ProcessPoolExecutor(2) as pool:\n"
         f"    run_study(study(measure=slowly), Path({str(tmp_path / 't.csv')!r}), pool)\n"
     )
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     process = subprocess.Popen([sys.executable, script], env=environment, start_new_session=True)
     try:
         wait_for(lambda: stored_runs(tmp_path / "t.csv") >= 5)

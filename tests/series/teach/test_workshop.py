@@ -145,6 +145,7 @@ def test_slides_are_one_page_for_each_part_describe_their_figures_and_load_nothi
     pages = write_slides(NOTEBOOKS, tmp_path)
     assert len(pages) == len(parts_of(NOTEBOOKS)) == 9
     for page in pages:
+        assert 'src="data:image/png' in page.read_text(encoding="utf-8")
         html = re.sub(r"<script>.*?</script>", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
         assert "No description has been provided" not in html
         assert re.findall(r"<(?:script|link|img|iframe)\b[^>]*(?:src|href)=.(?!data:)[^>]{0,80}", html) == []
