@@ -12,7 +12,8 @@ import yaml
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+TOML = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = TOML["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 
 
@@ -54,6 +55,21 @@ def test_the_lock_is_exact_sorted_and_free_of_local_builds_and_paths() -> None:
     assert lines == sorted(lines, key=str.lower)
     assert [line for line in lines if "+" in line or "@" in line or "/" in line or "==" not in line] == []
     assert pinned_version(locked()["torch"]) == "2.13.0"
+
+
+def test_every_file_of_the_package_is_packed() -> None:
+    setup = TOML["tool"]["setuptools"]
+    packed = {path for name in setup["packages"] for path in folder_of(name).glob("*.py")}
+    for name, patterns in setup["package-data"].items():
+        packed |= {path for pattern in patterns for path in folder_of(name).glob(pattern)}
+    listed = subprocess.run(["git", "ls-files", "bertft_helpers"], cwd=ROOT, capture_output=True, text=True, check=True)
+    there = {ROOT / line for line in listed.stdout.splitlines()}
+    assert len(there) > 50
+    assert sorted(map(str, there - packed)) == [str(ROOT / "bertft_helpers/README.md")]
+
+
+def folder_of(package: str) -> Path:
+    return ROOT / TOML["tool"]["setuptools"]["package-dir"].get(package, package.replace(".", "/"))
 
 
 def test_conda_installs_this_package_with_all_its_extras() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import platform
 import time
@@ -18,28 +17,9 @@ from rich.text import Text
 
 from bertft_helpers.series.execute.runner import Outcome
 from bertft_helpers.series.notebook import read_notebook
+from bertft_helpers.series.pages import TEMPLATES, render
 
 _REPORTED = ("torch", "transformers", "datasets", "scikit-learn", "numpy", "papermill")
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Lessons executed</title>
-<style>body{{font-family:sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}}
-table{{border-collapse:collapse}}td,th{{padding:.3rem .8rem;border-bottom:1px solid #ccc;text-align:left}}
-</style></head>
-<body><h1>Lessons executed</h1><p>Profile <b>{profile}</b>, {when}.</p>
-<table><thead><tr><th>Lesson</th><th>Seconds</th><th>Peak MB</th><th>Status</th><th>What failed</th></tr></thead>
-<tbody>
-{rows}
-</tbody></table></body></html>
-"""
-# nbconvert's own page forgets the text alternatives of figures, and loads scripts from the net that no lesson needs
-_TEMPLATES = Path(__file__).parents[1] / "templates" / "slide_template"
-_LESSON_PAGE = """{%- extends 'lab/index.html.j2' -%}
-{%- from 'figure.html.j2' import described with context -%}
-{%- block html_head_js -%}{%- endblock -%}
-{%- block html_head_js_mathjax -%}{%- endblock -%}
-{%- block html_head_js_mermaidjs -%}{%- endblock -%}
-{%- block data_png scoped -%}{{ described(output) }}{%- endblock -%}
-"""
 
 
 class Progressing:
@@ -109,8 +89,8 @@ def write_run(outcomes: Sequence[Outcome], out: Path, profile: str) -> None:
         "lessons": [{**asdict(o), "seconds": round(o.seconds, 2), "peak_mb": round(o.peak_mb, 1)} for o in outcomes],
     }
     (out / "run.json").write_text(json.dumps(run, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    rows = "\n".join(_row(outcome, _write_page(out / f"{outcome.lesson}.ipynb")) for outcome in outcomes)
-    page = _PAGE.format(profile=html.escape(profile), when=run["when"], rows=rows)
+    lessons = [(outcome, failure(outcome), _write_page(out / f"{outcome.lesson}.ipynb")) for outcome in outcomes]
+    page = render("run.html.j2", profile=profile, when=run["when"], lessons=lessons)
     (out / "index.html").write_text(page, encoding="utf-8")
 
 
@@ -119,17 +99,11 @@ def _write_page(executed: Path) -> bool:
         return False
     from nbconvert import HTMLExporter
 
-    exporter = HTMLExporter(raw_template=_LESSON_PAGE, extra_template_paths=[str(_TEMPLATES)])
+    paths = [str(TEMPLATES), str(TEMPLATES / "slide_template")]
+    exporter = HTMLExporter(template_file="lesson.html.j2", extra_template_paths=paths)
     body, _ = exporter.from_notebook_node(read_notebook(executed))
     executed.with_suffix(".html").write_text(body, encoding="utf-8")
     return True
-
-
-def _row(outcome: Outcome, has_page: bool) -> str:
-    name = html.escape(outcome.lesson)
-    link = f'<a href="{name}.html">{name}</a>' if has_page else name
-    cells = [link, f"{outcome.seconds:.1f}", f"{outcome.peak_mb:.0f}", outcome.status, html.escape(failure(outcome))]
-    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
 
 def _version(name: str) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from bertft_helpers.errors import UserError
+from bertft_helpers.series.pages import render
 
 EXERCISES = 6  # minutes for the exercises of a lesson that is worked through
 _READING = re.compile(r"\*\*Time\*\* about (\d+) minutes to read")
@@ -62,6 +62,16 @@ class Slot(NamedTuple):
     what: str
     how: str
 
+    @property
+    def clock(self) -> str:
+        """When it starts, on a day that begins at nine."""
+        return f"{9 + self.start // 60}:{self.start % 60:02}"
+
+    @property
+    def is_pause(self) -> bool:
+        """Whether people leave the room."""
+        return self.what in ("Break", "Lunch")
+
 
 def reading_minutes(first_cell: str) -> float:
     """The minutes that a lesson's first cell names. Raises ValueError when it names none."""
@@ -111,34 +121,5 @@ def _with_breaks(kind: Format, blocks: list[tuple[int, str, str]]) -> Iterator[S
 
 def schedule_page(lasting: Mapping[str, Lasting]) -> str:
     """All formats as one printable HTML page, a sheet for each."""
-    sheets = [_sheet(kind, plan_days(kind, lasting)) for kind in FORMATS.values()]
-    return _PAGE.format(sheets="\n".join(sheets))
-
-
-def _sheet(kind: Format, days: list[list[Slot]]) -> str:
-    tables = []
-    for number, slots in enumerate(days, start=1):
-        rows = "".join(_row(slot) for slot in slots)
-        caption = f"Day {number}" if len(days) > 1 else ""
-        head = "<tr><th>from</th><th>min</th><th>what</th><th>how</th></tr>"
-        tables.append(f"<table><caption>{caption}</caption>{head}{rows}</table>")
-    return f"<section><h1>{html.escape(kind.title)}</h1>{''.join(tables)}</section>"
-
-
-def _row(slot: Slot) -> str:
-    clock = f"{9 + slot.start // 60}:{slot.start % 60:02}"
-    kind = ' class="pause"' if slot.what in ("Break", "Lunch") else ""
-    cells = "".join(f"<td>{html.escape(str(value))}</td>" for value in (clock, slot.minutes, slot.what, slot.how))
-    return f"<tr{kind}>{cells}</tr>"
-
-
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Schedules</title>
-<style>body{{font-family:sans-serif;max-width:50rem;margin:2rem auto;padding:0 1rem}}
-table{{border-collapse:collapse;width:100%;margin-bottom:1rem}}caption{{text-align:left;font-weight:bold;padding:.3rem}}
-td,th{{padding:.2rem .6rem;border-bottom:1px solid #ccc;text-align:left}}.pause td{{background:#eee}}
-@media print{{section{{break-after:page}}body{{margin:0;font-size:10pt}}}}</style></head>
-<body>{sheets}
-<p>Reading minutes are those of the lessons' first cells, run minutes were measured on two CPU cores; shown lessons take
-half of the reading. On slower machines begin with the smoke profile.</p></body></html>
-"""
+    sheets = [(kind.title, plan_days(kind, lasting)) for kind in FORMATS.values()]
+    return render("schedule.html.j2", sheets=sheets)

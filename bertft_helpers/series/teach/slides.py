@@ -17,9 +17,9 @@ from nbformat import NotebookNode
 from bertft_helpers.series.catalogue import Lesson, find_lessons
 from bertft_helpers.series.notebook import read_notebook, tags
 from bertft_helpers.series.overview import PARTS
+from bertft_helpers.series.pages import TEMPLATES
 
 LONGEST_CODE = 24  # lines that can be read from the last row
-_TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
 def parts_of(folder: Path) -> dict[str, list[Lesson]]:
@@ -47,10 +47,10 @@ def deck_page(title: str, lessons: Sequence[Lesson]) -> str:
     """The slides of some lessons as one HTML page."""
     from nbconvert import SlidesExporter
 
-    reveal = _TEMPLATES / "reveal"
+    reveal = TEMPLATES / "reveal"
     css = "\n".join((reveal / name).read_text(encoding="utf-8") for name in ("reveal.css", "white.css"))
     deck = {"title": title, "css": css, "js": (reveal / "reveal.js").read_text(encoding="utf-8")}
-    exporter = SlidesExporter(template_name="slide_template", extra_template_basedirs=[str(_TEMPLATES)])
+    exporter = SlidesExporter(template_name="slide_template", extra_template_basedirs=[str(TEMPLATES)])
     body, _ = exporter.from_notebook_node(deck_notebook(title, lessons), {"deck": deck})
     return body
 
