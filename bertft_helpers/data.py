@@ -7,8 +7,9 @@ import html
 import importlib.util
 import re
 import unicodedata
+import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,31 +18,54 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from sklearn.model_selection import train_test_split
 
 from bertft_helpers.errors import MissingError, UserError
+from bertft_helpers.folders import read_class_folders
+from bertft_helpers.labels import name_labels, order_names
 from bertft_helpers.pretrained import DamagedFileError
-from bertft_helpers.tables import decode, read_table, take_columns
-from bertft_helpers.validation import check_labels, check_texts
+from bertft_helpers.reading import FOUND_OUT, Format, Reading
+from bertft_helpers.tables import parquet_files, read_table
+from bertft_helpers.validation import check_texts, is_blank
 
 NEWS_SHA256 = "e4f24aa227079a4f9cf2db6cb516f309089d96f7d0a6843b2dfd0ae5b0556157"
 AG_NEWS = ("fancyzhx/ag_news", "eb185aade064a813bc0b7f42de02595523103ca4")  # Hub name, pinned revision
 
 
-def load_texts(source: str | Path = "news", text_column: str = "text", label_column: str = "label") -> Dataset:
+def load_texts(
+    source: str | Path = "news",
+    text_column: str = "text",
+    label_column: str = "label",
+    how: Format = FOUND_OUT,
+    on_note: Callable[[str], None] = warnings.warn,
+) -> Dataset:
     """Labelled texts from a named source, a folder with one sub-folder per class, or a table file.
 
-    ``source`` is ``"news"`` (the bundled BBC stories), ``"ag_news"`` (from the Hub), a folder, or a ``.csv``, ``.tsv``,
-    ``.jsonl`` or ``.parquet`` file with the two named columns. Returns the columns ``id`` (the file's name, or the
-    text's number from 1), ``text`` and ``label`` (a ``ClassLabel`` that holds the names). Blank texts stay, for
-    ``clean`` to count and remove. Raises FileNotFoundError, DamagedFileError, and ValueError naming file, rows, what is
-    allowed and what to do. Written out in lesson 07.
+    ``source`` is ``"news"`` (the bundled BBC stories), ``"ag_news"`` (from the Hub), a folder, or a file that
+    ``tables.open_table`` reads (CSV, TSV, JSON, Parquet, Excel, also packed) with the two named columns; ``how`` says
+    what is known of it. Returns the columns ``id`` (the file's name, or the text's number from 1), ``text`` and
+    ``label`` (a ``ClassLabel`` that holds the names). Blank texts stay, for ``clean`` to count and remove. ``on_note``
+    hears what had to be guessed or repaired. Raises FileNotFoundError, DamagedFileError, and ValueError naming file,
+    rows, what is allowed and what to do. Written out in lesson 07.
     """
-    if source == "news":
-        return _read_class_folders(find_news())
+    dataset, reading = read_texts(source, text_column, label_column, how)
+    if source != "news":
+        for note in reading.notes:
+            on_note(note)
+    return dataset
+
+
+def read_texts(
+    source: str | Path, text_column: str = "text", label_column: str = "label", how: Format = FOUND_OUT
+) -> tuple[Dataset, Reading]:
+    """What ``load_texts`` returns, and how it was read."""
     if source == "ag_news":
-        return _read_ag_news()
-    path = Path(source)
+        dataset = _read_ag_news()
+        return dataset, Reading("ag_news", "the Hub's data set", rows=len(dataset))
+    path = find_news() if source == "news" else Path(source)
     if not path.exists():
         raise MissingError(f"no data at {str(source)!r}: give a folder, a file, 'news' or 'ag_news'")
-    return _read_class_folders(path) if path.is_dir() else _read_table(path, text_column, label_column)
+    if path.is_dir() and not parquet_files(path):
+        ids, texts, folders, reading = read_class_folders(path, how.encoding)
+        return build(ids, texts, name_labels(folders, path.name, on_note=reading.note)), reading
+    return _read_table(path, text_column, label_column, how)
 
 
 def find_news() -> Path:
@@ -120,7 +144,7 @@ def clean(dataset: Dataset) -> Cleaned:
     rows["reason"] = ""
     rows.loc[rows.duplicated("text"), "reason"] = "repeated"
     rows.loc[labels_of_text > 1, "reason"] = "two labels"
-    rows.loc[rows["text"] == "", "reason"] = "empty"
+    rows.loc[rows["text"].map(is_blank), "reason"] = "empty"
     kept = rows["reason"] == ""
     return Cleaned(
         _with_texts(dataset, list(rows["text"])).select(kept.to_numpy().nonzero()[0]).flatten_indices(),
@@ -168,41 +192,34 @@ def _with_texts(dataset: Dataset, texts: list[str]) -> Dataset:
     return Dataset.from_dict(columns, features=dataset.features)
 
 
-def _build(ids: Iterable[str], texts: Iterable[str], labels: Iterable[object]) -> Dataset:
-    labels = list(labels)
-    names = [str(name) for name in sorted(set(labels), key=_by_number_or_name)]
+def build(ids: Sequence[str], texts: Sequence[str], labels: Sequence[str], order: Sequence[str] = ()) -> Dataset:
+    """A data set of texts and class names; the classes in the given order, or in that of ``labels.order_names``."""
+    present = set(labels)
+    names = [name for name in order if name in present] or order_names(present)
     features = Features({"id": Value("string"), "text": Value("string"), "label": ClassLabel(names=names)})
-    columns = {"id": list(ids), "text": list(texts), "label": [str(label) for label in labels]}
-    return Dataset.from_dict(columns, features=features)
+    return Dataset.from_dict({"id": list(ids), "text": list(texts), "label": list(labels)}, features=features)
 
 
-def _by_number_or_name(label: object) -> tuple[int, str]:
-    """Class numbers in the order of numbers, also where a table holds them as text ("9" before "10"); then names."""
-    text = str(label)
-    return (int(text), "") if text.isascii() and text.isdigit() else (2**63, text)
-
-
-def _read_class_folders(folder: Path) -> Dataset:
-    files = sorted(folder.glob("*/*.txt"))
-    if not files:
-        raise UserError(f"{folder} has no .txt files in sub-folders; expected one sub-folder per class")
-    ids = [f"{file.parent.name}/{file.stem}" for file in files]
-    return _build(ids, [decode(file.read_bytes()) for file in files], [file.parent.name for file in files])
-
-
-def _read_table(path: Path, text_column: str, label_column: str) -> Dataset:
-    table = take_columns(read_table(path), path.name, [text_column, label_column])
-    texts, labels, rows = list(table[text_column]), list(table[label_column]), list(table.index)
+def _read_table(path: Path, text_column: str, label_column: str, how: Format) -> tuple[Dataset, Reading]:
+    refuse_one_column(text_column, label_column)
+    table, reading = read_table(path, [text_column, label_column], how)
+    texts, rows = list(table[text_column]), list(table.index)
     check_texts(texts, f"{path.name}, column {text_column!r}", rows)
-    check_labels(labels, f"{path.name}, column {label_column!r}", rows)
-    return _build((str(number) for number in range(1, len(texts) + 1)), texts, labels)
+    labels = name_labels(list(table[label_column]), f"{path.name}, column {label_column!r}", rows, reading.note)
+    return build([str(number) for number in range(1, len(texts) + 1)], texts, labels), reading
+
+
+def refuse_one_column(text_column: str, label_column: str) -> None:
+    """Raise ValueError when one column is to be both the texts and the labels."""
+    if text_column == label_column:
+        raise UserError(f"texts and labels are both the column {text_column!r}; name two with --text and --label")
 
 
 def _read_ag_news() -> Dataset:
     from datasets import load_dataset
 
     name, revision = AG_NEWS
-    raw = load_dataset(name, revision=revision, split="train")
+    raw = load_dataset(name, revision=revision, split="train", trust_remote_code=False)
     return raw.add_column("id", [str(row) for row in range(1, len(raw) + 1)]).select_columns(["id", "text", "label"])
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import numbers
-import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,24 +13,33 @@ from torch.utils.data import DataLoader
 from bertft_helpers.batching import EncodedTexts
 from bertft_helpers.errors import UserError
 from bertft_helpers.losses import IGNORE
-from bertft_helpers.tables import name_rows
+from bertft_helpers.reading import name_rows
+from bertft_helpers.records import HALF_CHARACTER
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-HALF_CHARACTER = re.compile("[\ud800-\udfff]")  # JSON may spell it; no file or tokenizer can hold it
+# Beside white space: what is shown as nothing though Unicode calls it a letter, a mark or a symbol.
+BLANKS = {0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0xFE00, 0xFE10)}
+
+
+def is_blank(text: str) -> bool:
+    """Whether a text shows nothing: white space, control and zero-width characters only."""
+    return not text.strip() or all(
+        one.isspace() or ord(one) in BLANKS or unicodedata.category(one) in ("Cc", "Cf") for one in text
+    )
 
 
 def check_texts(texts: Sequence[Any], where: str, rows: Sequence[int] | None = None) -> None:
     """Raise ValueError unless every text is a string; names the rows and what they hold. Blank strings pass."""
     _refuse_empty(texts, where, "texts")
-    if found := _problems(texts, _wrong_text, rows):
+    if found := _problems(texts, wrong_text, rows):
         raise UserError(f"{where}: {found}. Every text must be a string: fill or remove these rows.")
 
 
 def check_not_blank(texts: Sequence[str], where: str, rows: Sequence[int] | None = None) -> None:
     """Raise ValueError naming the rows whose text is empty or white space: BERT would see only [CLS] and [SEP]."""
-    if found := _problems(texts, lambda text: "" if text.strip() else "an empty text", rows):
+    if found := _problems(texts, lambda text: "an empty text" if is_blank(text) else "", rows):
         raise UserError(f"{where}: {found}. Fill or remove these rows (data.clean removes them and says so).")
 
 
@@ -44,7 +52,8 @@ def _problems(values: Sequence[Any], wrong: Callable[[Any], str], rows: Sequence
     return "; ".join(f"{kind} in {name_rows(found)}" for kind, found in problems.items())
 
 
-def _wrong_text(text: Any) -> str:
+def wrong_text(text: Any) -> str:
+    """What keeps a value from being a text, in words; empty when nothing does."""
     if text is None or (isinstance(text, float) and math.isnan(text)):
         return "no text"
     if isinstance(text, bytes):
@@ -52,35 +61,6 @@ def _wrong_text(text: Any) -> str:
     if not isinstance(text, str):
         return f"a {type(text).__name__} instead of text"
     return "half a character (a lone surrogate; export the texts again)" if HALF_CHARACTER.search(text) else ""
-
-
-def check_labels(labels: Sequence[Any], where: str, rows: Sequence[int] | None = None) -> list[str]:
-    """The label names in order, for labels that are all names (strings) or all class numbers.
-
-    Names are sorted; class numbers give the names "0", "1", … Raises ValueError for labels that are missing, blank,
-    fractional, negative or of mixed kinds (with rows and values).
-    """
-    _refuse_empty(labels, where, "labels")
-    rows = rows or range(1, len(labels) + 1)
-    if found := _problems(labels, _wrong_label, rows):
-        raise UserError(f"{where}: {found}. Labels must be names, or class numbers 0, 1, 2, …")
-    kinds = {isinstance(label, str) for label in labels}
-    if len(kinds) == 2:
-        texts = [row for row, label in zip(rows, labels, strict=True) if isinstance(label, str)]
-        raise UserError(f"{where}: labels are numbers in some rows and names in {name_rows(texts)}; use one kind")
-    return [str(label) for label in sorted(set(labels))]
-
-
-def _wrong_label(label: Any) -> str:
-    if label is None or (isinstance(label, float) and math.isnan(label)):
-        return "no label"
-    if isinstance(label, str):
-        return _wrong_text(label) if label.strip() else "an empty label"
-    if isinstance(label, bool) or not isinstance(label, numbers.Real) or math.isinf(label):
-        return f"the label {label!r} of type {type(label).__name__}"
-    if label != int(label):
-        return f"the fractional label {label}"
-    return f"the negative label {label}" if label < 0 else ""
 
 
 def check_run(model: nn.Module, *loaders: DataLoader) -> None:

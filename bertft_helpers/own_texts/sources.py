@@ -3,57 +3,39 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
-from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+from datasets import Dataset, DatasetDict
 
-from bertft_helpers.data import load_texts
-from bertft_helpers.errors import MissingError, UserError
-from bertft_helpers.tables import READERS, visible
-from bertft_helpers.validation import check_labels, check_texts
+from bertft_helpers.data import read_texts
+from bertft_helpers.errors import UserError
+from bertft_helpers.own_texts.hub import hub_name, read_hub
+from bertft_helpers.reading import FOUND_OUT, Format, Reading
+from bertft_helpers.tables import visible
 
-HUB_NAME = re.compile(r"(?P<name>[\w.-]+/[\w.-]+?)(@(?P<revision>[\w.-]+))?")
 SMALLEST_CLASS = 3  # one text to train on, one to choose the epoch by, one to test on
 
 
-def load_source(source: str, text_column: str = "text", label_column: str = "label") -> Dataset:
+class Source(NamedTuple):
+    """Labelled texts as they were read, and how: the rows, the encoding, what was repaired."""
+
+    dataset: Dataset
+    reading: Reading
+
+
+def load_source(
+    source: str, text_column: str = "text", label_column: str = "label", how: Format = FOUND_OUT
+) -> Source:
     """Labelled texts as ``data.load_texts`` reads them, or the train split of a data set on the Hub.
 
-    A Hub name is ``owner/name`` or ``owner/name@revision``; a file or folder of that name goes first. Code that a data
-    set brings is never run. Raises FileNotFoundError, and ValueError naming file, rows or columns.
+    A Hub name is ``hub:owner/name``, ``owner/name`` or ``owner/name@revision``; whatever can be a path is one. Raises
+    FileNotFoundError, and ValueError naming file, rows or columns.
     """
-    found = HUB_NAME.fullmatch(source)
-    if found is None or Path(source).exists() or Path(source).suffix in READERS:
-        return load_texts(source, text_column, label_column)
-    return _from_hub(found["name"], found["revision"], text_column, label_column)
-
-
-def _from_hub(name: str, revision: str | None, text_column: str, label_column: str) -> Dataset:
-    from datasets import load_dataset
-
-    try:
-        raw = load_dataset(name, revision=revision, split="train")
-    except Exception as error:  # offline, gone, gated, no train split: many classes, which differ between versions
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise MissingError(
-            f"there is no file or folder {name!r}, and the Hub's data set of that name could not be loaded ({reason}); "
-            "check the name and the network"
-        ) from error
-    missing = [column for column in (text_column, label_column) if column not in raw.column_names]
-    if missing:
-        raise UserError(f"{name} has no column {', '.join(missing)}; it has {', '.join(raw.column_names)}")
-    texts, labels = list(raw[text_column]), list(raw[label_column])
-    feature = raw.features[label_column]
-    if isinstance(feature, ClassLabel):
-        labels = [feature.int2str(label) if label >= 0 else None for label in labels]
-    check_texts(texts, f"{name}, column {text_column!r}")
-    names = check_labels(labels, f"{name}, column {label_column!r}")
-    features = Features({"id": Value("string"), "text": Value("string"), "label": ClassLabel(names=names)})
-    ids = [str(row) for row in range(1, len(texts) + 1)]
-    return Dataset.from_dict({"id": ids, "text": texts, "label": [str(label) for label in labels]}, features=features)
+    if (found := hub_name(source)) is not None:
+        return Source(*read_hub(found, text_column, label_column))
+    return Source(*read_texts(source, text_column, label_column, how))
 
 
 def split_by_class(dataset: Dataset, seed: int, validation: float = 0.2, test: float = 0.2) -> DatasetDict:
@@ -71,7 +53,8 @@ def split_by_class(dataset: Dataset, seed: int, validation: float = 0.2, test: f
     rows: dict[str, list[int]] = {"train": [], "validation": [], "test": []}
     for label in range(len(names)):
         own = generator.permutation(np.flatnonzero(labels == label)).tolist()
-        for_test, for_validation = (max(1, round(share * len(own))) for share in (test, validation))
+        for_test = min(max(1, round(test * len(own))), len(own) - 2)
+        for_validation = min(max(1, round(validation * len(own))), len(own) - for_test - 1)
         rows["test"] += own[:for_test]
         rows["validation"] += own[for_test : for_test + for_validation]
         rows["train"] += own[for_test + for_validation :]

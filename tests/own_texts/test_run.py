@@ -33,7 +33,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def prepared_from(tmp_path: Path, rows: list[tuple[str, str]], max_length: int = 64):
-    dataset = load_source(str(write_csv(tmp_path / "made.csv", rows)), "words", "kind")
+    dataset = load_source(str(write_csv(tmp_path / "made.csv", rows)), "words", "kind").dataset
     return prepare(dataset, load_tokenizer(), max_length, "head+tail", seed=0)
 
 
@@ -101,7 +101,7 @@ def test_the_rate_belongs_to_the_checkpoint_unless_it_is_given() -> None:
 @pytest.mark.parametrize(("classes", "per_class"), [(2, 3), (2, 50), (200, 3), (200, 4)])
 def test_every_class_is_in_every_part_and_no_row_twice(tmp_path: Path, classes: int, per_class: int) -> None:
     rows = [(f"text {label} {n}", f"class {label}") for label in range(classes) for n in range(per_class)]
-    dataset = load_source(str(write_csv(tmp_path / "many.csv", rows)), "words", "kind")
+    dataset = load_source(str(write_csv(tmp_path / "many.csv", rows)), "words", "kind").dataset
     parts = split_by_class(dataset, seed=3)
     assert all(set(part["label"]) == set(range(classes)) for part in parts.values())
     ids = [number for part in parts.values() for number in part["id"]]
@@ -112,7 +112,7 @@ def test_every_class_is_in_every_part_and_no_row_twice(tmp_path: Path, classes: 
 
 def test_a_rare_class_keeps_its_share_beside_a_large_one(tmp_path: Path) -> None:
     rows = [(f"large {n}", "large") for n in range(100)] + [(f"rare {n}", "rare") for n in range(10)]
-    parts = split_by_class(load_source(str(write_csv(tmp_path / "a.csv", rows)), "words", "kind"), seed=0)
+    parts = split_by_class(load_source(str(write_csv(tmp_path / "a.csv", rows)), "words", "kind").dataset, seed=0)
     assert {name: Counter(part["label"]) for name, part in parts.items()} == {
         "train": {0: 60, 1: 6},
         "validation": {0: 20, 1: 2},
@@ -131,7 +131,7 @@ def test_a_folder_of_one_class_is_refused(tmp_path: Path) -> None:
     for n in range(5):
         (tmp_path / "only" / f"{n}.txt").write_text(f"text {n}")
     with pytest.raises(ValueError, match="all texts are labelled 'only'; at least two classes are needed"):
-        split_by_class(load_source(str(tmp_path)), seed=0)
+        split_by_class(load_source(str(tmp_path)).dataset, seed=0)
 
 
 def test_empty_repeated_and_contradicting_rows_are_counted(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_a_file_or_folder_goes_before_a_hub_name(tmp_path: Path, monkeypatch: py
     for label in ("a", "b"):
         (tmp_path / "owner" / "name" / label).mkdir(parents=True)
         (tmp_path / "owner" / "name" / label / "1.txt").write_text(f"text {label}")
-    assert load_source("owner/name")["text"][:] == ["text a", "text b"]
+    assert load_source("owner/name").dataset["text"][:] == ["text a", "text b"]
     with pytest.raises(FileNotFoundError, match=r"no data at 'owner/missing.csv'"):
         load_source("owner/missing.csv")
 
@@ -197,7 +197,7 @@ def test_the_digest_tells_texts_and_labels_apart(tmp_path: Path) -> None:
         [("ab", "y"), ("c", "x")],
         [("c", "y"), ("ab", "x")],
     ]
-    digests = {digest_of(load_source(str(write_csv(tmp_path / "d.csv", rows)), "words", "kind")) for rows in variants}
+    digests = {digest_of(load_source(str(write_csv(tmp_path / "d.csv", rows)), "words", "kind").dataset) for rows in variants}
     assert len(digests) == 4
 
 

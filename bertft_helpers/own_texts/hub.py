@@ -1,0 +1,112 @@
+"""Labelled texts from the Hub: only where its name was given as one, and never by waiting for a network."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from datasets import ClassLabel, Dataset
+
+from bertft_helpers.data import build, refuse_one_column
+from bertft_helpers.errors import MissingError, UserError
+from bertft_helpers.labels import name_labels
+from bertft_helpers.reading import Reading
+from bertft_helpers.validation import check_texts
+
+PREFIX = "hub:"
+NAME = re.compile(r"(?P<name>[\w.-]+(/[\w.-]+)?)(@(?P<revision>[\w./-]+))?")
+PATIENCE = 8.0  # seconds for the first answer of the Hub
+
+
+class HubName(NamedTuple):
+    """``owner/name`` and the revision that was asked for."""
+
+    name: str
+    revision: str | None
+
+
+def hub_name(source: str) -> HubName | None:
+    """The Hub's data set that a source names: ``hub:name``, or ``owner/name`` where that can be no path of this machine.
+
+    That is: exactly one slash, no file ending, and no folder ``owner`` here. Raises ValueError for a malformed name
+    after ``hub:``.
+    """
+    given = source.removeprefix(PREFIX)
+    found = NAME.fullmatch(given)
+    if source.startswith(PREFIX):
+        if found is None:
+            raise UserError(f"{source!r} is no name on the Hub; it must look like hub:owner/name or hub:owner/name@revision")
+        return HubName(found["name"], found["revision"])
+    if found is None or found["name"].count("/") != 1:
+        return None
+    owner, name = found["name"].split("/")
+    is_path = Path(source).exists() or Path(owner).exists() or owner in (".", "..") or Path(name).suffix
+    return None if is_path else HubName(found["name"], found["revision"])
+
+
+def read_hub(found: HubName, text_column: str, label_column: str) -> tuple[Dataset, Reading]:
+    """The train split of a data set on the Hub; code that it brings is never run.
+
+    Classes of a ``ClassLabel`` keep their order. Raises FileNotFoundError when the Hub does not answer or has no such
+    data set, and ValueError naming columns and rows.
+    """
+    refuse_one_column(text_column, label_column)
+    raw = _load(found)
+    missing = [column for column in (text_column, label_column) if column not in raw.column_names]
+    if missing:
+        raise UserError(f"{found.name} has no column {', '.join(missing)}; it has {', '.join(raw.column_names)}")
+    reading = Reading(found.name, "train split of the Hub's data set", rows=len(raw))
+    texts, labels, order = list(raw[text_column]), list(raw[label_column]), []
+    feature = raw.features[label_column]
+    if isinstance(feature, ClassLabel):
+        labels = [feature.int2str(label) if label is not None and label >= 0 else None for label in labels]
+        order = name_labels(feature.names, f"{found.name}, names of {label_column!r}")
+    check_texts(texts, f"{found.name}, column {text_column!r}")
+    names = name_labels(labels, f"{found.name}, column {label_column!r}", on_note=reading.note)
+    if unused := [name for name in order if name not in set(names)]:
+        reading.note(f"{found.name}: no texts of {', '.join(unused[:5])}, so no class of that name")
+    return build([str(row) for row in range(1, len(texts) + 1)], texts, names, order), reading
+
+
+def _load(found: HubName) -> Dataset:
+    from datasets import load_dataset
+
+    try:
+        _within(PATIENCE, lambda: _ask(found))
+        return load_dataset(found.name, revision=found.revision, split="train", trust_remote_code=False)
+    except Exception as error:  # offline, gone, gated, no train split: many classes, which differ between versions
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise MissingError(
+            f"there is no file or folder {found.name!r}, and the Hub's data set of that name could not be loaded "
+            f"({reason}); check the name and the network"
+        ) from error
+
+
+def _ask(found: HubName) -> None:
+    """One question to the Hub, without the minutes of retries that loading would spend; none where it is switched off."""
+    from huggingface_hub import HfApi, constants
+
+    if not constants.HF_HUB_OFFLINE:  # then what was loaded before is read from the cache
+        HfApi().dataset_info(found.name, revision=found.revision, timeout=PATIENCE)
+
+
+def _within(seconds: float, ask: Callable[[], None]) -> None:
+    """Do something in a thread; raise what it raises, or TimeoutError when it takes longer."""
+    raised: list[Exception] = []
+
+    def run() -> None:
+        try:
+            ask()
+        except Exception as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        raise TimeoutError(f"no answer in {seconds:.0f} seconds")
+    if raised:
+        raise raised[0]
