@@ -15,7 +15,7 @@ from typing import IO
 
 from bertft_helpers.errors import MissingError, UserError
 
-PIECE = 1 << 20  # bytes
+PIECE = 1 << 16  # bytes: more at once is no quicker, and is held as text too
 COMPRESSED: dict[str, Callable[[IO[bytes]], IO[bytes]]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError, NotImplementedError)
 # Beyond both, a file was made to fill a memory: real texts are packed to a third or a tenth.

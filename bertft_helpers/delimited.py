@@ -73,7 +73,7 @@ def _named_delimiter(how: Format) -> str | None:
 
 
 def _find_delimiter(line: str, usual: str, wanted: Sequence[str], how: Format) -> str:
-    """The one by which the first line holds the wanted columns; else the usual one, or the one that parts most fields."""
+    """The one by which the first line holds the wanted columns; else the usual one, or that of most fields."""
     fields = {mark: _split(line, mark, how.quoting) for mark in dict.fromkeys([usual, *DELIMITERS])}
     if how.header and wanted:
         for mark, names in fields.items():
@@ -165,15 +165,15 @@ def _refuse_swallowed(swallowed: Sequence[Record], reading: Reading) -> None:
     shown = [f"row {one.row} (lines {one.row} to {one.row + len(one.lines) - 1})" for one in swallowed[:5]]
     more = f" and {len(swallowed) - 5} more" if len(swallowed) > 5 else ""
     raise UserError(
-        f"{reading.name}: a quotation mark seems to swallow whole rows in {', '.join(shown)}{more}. Give --quoting none "
-        "if quotation marks are characters like others, --quoting csv if these fields are meant to hold such lines, or "
-        "repair the rows"
+        f"{reading.name}: a quotation mark seems to swallow whole rows in {', '.join(shown)}{more}. Give --quoting "
+        "none if quotation marks are characters like others, --quoting csv if these fields are meant to hold such "
+        "lines, or repair the rows"
     )
 
 
 def _refuse_wrong(wrong: RowNumbers, reading: Reading, width: int) -> None:
     if wrong.count:
         raise UserError(
-            f"{reading.name} has another number of fields than its header's {width} in {wrong}; put texts that hold the "
-            "separator in quotation marks, or name another with --delimiter"
+            f"{reading.name} has another number of fields than its header's {width} in {wrong}; put texts that hold "
+            "the separator in quotation marks, or name another with --delimiter"
         )

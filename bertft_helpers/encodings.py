@@ -26,15 +26,13 @@ def decode(content: bytes) -> str:
 
     Raises UnicodeDecodeError for a line that is neither. Written out in lesson 07.
     """
-    return "".join(map(decode_line, content.removeprefix(codecs.BOM_UTF8).splitlines(keepends=True)))
-
-
-def decode_line(line: bytes) -> str:
-    """One line as ``decode`` reads it. Written out in lesson 07."""
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError:
-        return line.decode("cp1252")
+    lines = []
+    for line in content.removeprefix(codecs.BOM_UTF8).splitlines(keepends=True):
+        try:
+            lines.append(line.decode("utf-8"))
+        except UnicodeDecodeError:
+            lines.append(line.decode("cp1252"))
+    return "".join(lines)
 
 
 def read_text(content: bytes, name: str, encoding: str | None = None) -> tuple[str, Reading]:
@@ -50,8 +48,8 @@ def decoded_lines(pieces: Iterator[bytes], reading: Reading, encoding: str | Non
     ValueError naming file and rows for bytes that are neither, that look like another script, or that hold NUL.
     """
     first = next(pieces, b"")
-    while len(first) < 4 and (more := next(pieces, b"")):
-        first += more
+    while any(len(first) < len(mark) and mark.startswith(first) for mark in MARKS) and (more := next(pieces, b"")):
+        first += more  # only the beginning of a mark is waited for: a person may be typing
     mark = next((mark for mark in MARKS if first.startswith(mark)), b"")
     found = MARKS.get(mark)
     if found and encoding and codecs.lookup(found) != codecs.lookup(_known(encoding)):
@@ -87,7 +85,7 @@ def _strictly(pieces: Iterator[bytes], reading: Reading, encoding: str) -> Itera
         except UnicodeError as error:
             near = row + getattr(error, "object", b"")[: getattr(error, "start", 0)].count(b"\n")
             raise UserError(
-                f"{reading.name} is not {encoding.upper()} text near row {near}; name its encoding (--encoding), or "
+                f"{reading.name} is not {reading.encoding} text near row {near}; name its encoding (--encoding), or "
                 "save it as UTF-8"
             ) from error
         end = rest.rfind("\n") + 1 if piece else len(rest)
@@ -105,7 +103,7 @@ def _line_by_line(pieces: Iterator[bytes], reading: Reading) -> Iterator[list[st
             rest.append(piece)
             if sum(map(len, rest)) > LONGEST_LINE:
                 raise UserError(
-                    f"{reading.name} has no line end in {LONGEST_LINE >> 20} MB after row {row}: is it a table of texts?"
+                    f"{reading.name} has no line end in {LONGEST_LINE >> 20} MB after row {row}: is it text?"
                 )
             continue
         body = b"".join([*rest, piece[:end]])
@@ -143,8 +141,8 @@ class _Others:
         high = sum(byte > 127 for byte in line)
         if high >= 8 and high > 0.4 * len(b"".join(line.split())):
             raise UserError(
-                f"{self.reading.name} is not UTF-8 in row {row}, and does not look like a Western text either; name its "
-                "encoding (--encoding cp1251, shift_jis, gb18030, …), or save it as UTF-8"
+                f"{self.reading.name} is not UTF-8 in row {row}, and does not look like a Western text either; name "
+                "its encoding (--encoding cp1251, shift_jis, gb18030, …), or save it as UTF-8"
             )
         if OF_SEVERAL_BYTES.search(line):
             self.mixed.add(row)
@@ -161,8 +159,8 @@ class _Others:
         if self.rows.count:
             self.reading.encoding = f"UTF-8 with Windows-1252 in {self.rows}"
             self.reading.note(
-                f"{self.rows} of {self.reading.name} {'is' if self.rows.count == 1 else 'are'} not valid UTF-8, read as "
-                "Windows-1252; name another encoding (--encoding) if these texts look wrong"
+                f"{self.rows} of {self.reading.name} {'is' if self.rows.count == 1 else 'are'} not valid UTF-8, read "
+                "as Windows-1252; name another encoding (--encoding) if these texts look wrong"
             )
         if self.mixed.count:
             self.reading.note(

@@ -114,7 +114,7 @@ def about_names(names: Sequence[str]) -> list[str]:
 
 
 def _bare(name: str) -> str:
-    """A name without case, accents, white space, hyphens, entities and leading zeros: equal for names that look alike."""
+    """A name without case, accents, white space, hyphens and leading zeros: equal for those that look alike."""
     if re.fullmatch(r"-?[0-9.]+", name):
         return re.sub(r"^(-?)0+(?=[0-9])", r"\1", name.rstrip("0").rstrip(".") if "." in name else name)
     apart = unicodedata.normalize("NFKD", name.replace("&amp;", "&").casefold())

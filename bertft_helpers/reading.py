@@ -13,8 +13,8 @@ class Format:
     """What is known of a table file beforehand; None is found out, and said.
 
     ``encoding`` is a name that Python knows (``utf-8``, ``cp1252``, ``utf-16``, ``shift_jis``). ``quoting`` is ``auto``
-    (quotation marks as in CSV, and a field that seems to swallow whole rows is refused), ``csv`` (such fields are meant)
-    or ``none`` (a quotation mark is a character like others). Without a ``header`` the columns are called 1, 2, 3.
+    (as in CSV, and a field that seems to swallow whole rows is refused), ``csv`` (such fields are meant) or
+    ``none`` (a quotation mark is a character like others). Without a ``header`` the columns are called 1, 2, 3.
     """
 
     encoding: str | None = None

@@ -29,7 +29,7 @@ def read_json(lines: Iterator[str], reading: Reading, wanted: Sequence[str]) -> 
     if first is None:
         raise UserError(f"{reading.name} is empty; it must hold at least one JSON object")
     skipped, reading.kind = reading.blank, "JSON lines"
-    if isinstance(_parsed(first), dict):
+    if isinstance(record := _parsed(first), dict) and not _is_wrapping(record, wanted):
         found = (
             (row, _parsed(line))
             for row, line in enumerate(itertools.chain([first], lines), skipped + 1)
@@ -38,6 +38,12 @@ def read_json(lines: Iterator[str], reading: Reading, wanted: Sequence[str]) -> 
     else:
         found = _document(first + "".join(lines), skipped, reading)
     return _objects(found, reading, wanted)
+
+
+def _is_wrapping(record: dict[str, Any], wanted: Sequence[str]) -> bool:
+    """Whether an object is no row but holds the rows, as in ``{"data": [{"text": …}]}``."""
+    arrays = [value for value in record.values() if isinstance(value, list) and value and isinstance(value[0], dict)]
+    return len(arrays) == 1 and not set(wanted) <= record.keys()
 
 
 def _count_blank(reading: Reading) -> bool:
@@ -174,7 +180,7 @@ def read_excel(
         from openpyxl import load_workbook
     except ModuleNotFoundError as error:
         raise UserError(
-            f"{reading.name} is an Excel file, which needs the package openpyxl: pip install openpyxl, or save it as CSV"
+            f"{reading.name} is an Excel file, which needs openpyxl: pip install openpyxl, or save it as CSV"
         ) from error
     try:
         book = load_workbook(file, read_only=True, data_only=True)

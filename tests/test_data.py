@@ -64,6 +64,7 @@ def test_every_kind_of_table_gives_the_same_rows(tmp_path: Path, ending: str) ->
     assert rows == [("1", "Cup won", 2), ("2", "Shares, fallen", 1), ("3", "Film wins", 0)]
 
 
+@pytest.mark.filterwarnings("ignore:not all lines of film/1 are UTF-8")
 def test_a_folder_of_folders_takes_its_labels_from_their_names(tmp_path: Path) -> None:
     contents = {"sport/1": b"Cup won", "film/2": b"\xef\xbb\xbfFilm", "film/1": b"\xa35m film"}
     for name, content in contents.items():
@@ -83,7 +84,8 @@ def test_ag_news_is_asked_for_at_a_pinned_commit(monkeypatch: pytest.MonkeyPatch
     """The Hub is a mock here: a test may not need a network."""
     asked = []
 
-    def load_dataset(name: str, revision: str, split: str) -> Dataset:
+    def load_dataset(name: str, revision: str, split: str, trust_remote_code: bool) -> Dataset:
+        assert not trust_remote_code
         asked.append((name, revision, split))
         return texts([("Oil up", 2), ("Cup won", 1)]).select_columns(["label", "text"])
 

@@ -13,11 +13,18 @@ from rich.progress import Progress
 
 from bertft_helpers.cli.console import AsJson, error_console, out_console, reported, stop
 from bertft_helpers.errors import MissingError, UserError
+from bertft_helpers.reading import Format, Reading
 from bertft_helpers.tables import visible
 
 Model = Annotated[Path, typer.Argument(metavar="DIR", help="Folder that bertft train wrote.")]
 TextColumn = Annotated[str, typer.Option("--text", help="Column of the texts.")]
 LabelColumn = Annotated[str, typer.Option("--label", help="Column of the labels.")]
+Encoding = Annotated[str | None, typer.Option("--encoding", help="Of the file: utf-8, cp1252, utf-16, cp1251 …")]
+Delimiter = Annotated[
+    str | None, typer.Option("--delimiter", help="Between fields: ',', ';', '|', tab. Found if not given.")
+]
+Quoting = Annotated[str, typer.Option("--quoting", help="auto, csv (fields may span lines), none (marks are text).")]
+NoHeader = Annotated[bool, typer.Option("--no-header", help="The columns are called 1, 2, 3.")]
 AsTrained = "None given: as in training."
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, mps; by default the first that works.")]
 
@@ -47,8 +54,8 @@ def _shown(error: Exception) -> str:
 
 @_plainly
 def train(
-    data: Annotated[str, typer.Argument(help="CSV, TSV, JSON lines or Parquet file, folder per class, or Hub name.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder of the run; call again to go on with it.")],
+    data: Annotated[str, typer.Argument(help="CSV, TSV, JSON, Parquet or Excel file, folder per class, or hub:NAME.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Folder of the run; call again to go on with it.")] = None,
     text: TextColumn = "text",
     label: LabelColumn = "label",
     checkpoint: Annotated[str, typer.Option(help="bundled, bert-base-uncased, or a local folder.")] = "bundled",
@@ -60,6 +67,11 @@ def train(
     batch_size: Annotated[int, typer.Option(min=1, help="Texts per step, over all processes.")] = 16,
     seed: Annotated[int, typer.Option(min=0, help="Of split, order and new weights.")] = 0,
     device: Device = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    quoting: Quoting = "auto",
+    no_header: NoHeader = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read, clean, divide, report; train nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Fine-tune a classifier on your texts: baselines, early stopping, one test, a report."""
@@ -70,7 +82,13 @@ def train(
     quiet_libraries()
     options = {"max_length": max_length, "policy": long_texts, "class_weights": class_weights, "epochs": epochs}
     more = {"checkpoint": checkpoint, "learning_rate": learning_rate, "batch_size": batch_size, "seed": seed}
-    settings = TaskSettings(data, text, label, **options, **more)
+    how = Format(encoding, delimiter, quoting, header=not no_header)
+    settings = TaskSettings(data, text, label, **options, **more, how=how)
+    if dry_run:
+        _print_preview(settings, as_json)
+        return
+    if out is None:
+        raise UserError("--out is missing: name a folder for the run, or give --dry-run to look at the texts only")
     with joined(device) as processes:
         say = _say if processes.is_first else lambda line: None
         if (results := finished_results(out)) is None:
@@ -80,6 +98,17 @@ def train(
             say("this run is finished; its results:")
     if results is not None and processes.is_first:
         _print_results(results, out, as_json)
+
+
+def _print_preview(settings: Any, as_json: bool) -> None:
+    from bertft_helpers.own_texts.preview import preview
+
+    found = preview(settings)
+    if as_json:
+        print(json.dumps(found.facts(), ensure_ascii=False))
+    else:
+        for line in found.lines():
+            _print(visible(line, None))
 
 
 def _run(settings: Any, out: Path, processes: Any, say: Callable[[str], None]) -> dict[str, Any] | None:
@@ -106,12 +135,18 @@ def _refuse_other(settings: Any, out: Path) -> None:
     from bertft_helpers.own_texts.settings import claim
     from bertft_helpers.own_texts.sources import digest_of, load_source
 
-    dataset = load_source(settings.source, settings.text_column, settings.label_column)
+    dataset, _ = load_source(settings.source, settings.text_column, settings.label_column, settings.how)
     claim(out, settings, digest_of(dataset), writes=False)
 
 
 def _say(line: str) -> None:
     error_console.print(visible(line, None), markup=False, highlight=False, soft_wrap=True)
+
+
+def _say_reading(reading: Reading) -> None:
+    """How a source was read: always said, as its rows are."""
+    for line in [reading.summary(), *(f"note: {note}" for note in reading.notes)]:
+        _say(line)
 
 
 def _print_results(results: dict[str, Any], out: Path, as_json: bool) -> None:
@@ -141,6 +176,10 @@ def evaluate(
     text: Annotated[str | None, typer.Option("--text", help=f"Column of the texts. {AsTrained}")] = None,
     label: Annotated[str | None, typer.Option("--label", help=f"Column of the labels. {AsTrained}")] = None,
     device: Device = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    quoting: Quoting = "auto",
+    no_header: NoHeader = False,
     as_json: AsJson = False,
 ) -> None:
     """Score a trained classifier on other labelled texts."""
@@ -148,7 +187,9 @@ def evaluate(
     from bertft_helpers.own_texts.sources import load_source
 
     classifier, columns = _load(model, device)
-    dataset = load_source(data, text or columns["text_column"], label or columns["label_column"])
+    how = Format(encoding, delimiter, quoting, header=not no_header)
+    dataset, reading = load_source(data, text or columns["text_column"], label or columns["label_column"], how)
+    _say_reading(reading)
     scores = score_texts(classifier, dataset)
     if as_json:
         print(json.dumps(scores, ensure_ascii=False))
@@ -164,10 +205,19 @@ def evaluate(
 @_plainly
 def predict(
     model: Model,
-    file: Annotated[str, typer.Argument(metavar="FILE", help=".csv, .tsv, .jsonl, .txt, or - for lines.")],
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE", help="A file as for bertft train, a .txt of lines, a folder of them, or - for lines."
+        ),
+    ],
     out: Annotated[Path | None, typer.Option("--out", help="Where to write; standard output if none.")] = None,
     text: Annotated[str | None, typer.Option("--text", help=f"Column of the texts. {AsTrained}")] = None,
     device: Device = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    quoting: Quoting = "auto",
+    no_header: NoHeader = False,
     as_json: AsJson = False,
 ) -> None:
     """Label every row of a file, however large."""
@@ -182,7 +232,9 @@ def predict(
     ) as progress:
         bar = progress.add_task("labelled", total=None)
         column = text or columns["text_column"]
-        done = label_file(classifier, file, out, column, lambda rows: progress.update(bar, completed=rows))
+        how = Format(encoding, delimiter, quoting, header=not no_header)
+        done = label_file(classifier, file, out, column, lambda rows: progress.update(bar, completed=rows), how)
+    _say_reading(done.reading)
     if as_json:
         print(json.dumps({"rows": done.rows, "without_text": done.without_text, "out": str(out)}))
     elif out is not None:

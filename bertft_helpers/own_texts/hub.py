@@ -29,7 +29,7 @@ class HubName(NamedTuple):
 
 
 def hub_name(source: str) -> HubName | None:
-    """The Hub's data set that a source names: ``hub:name``, or ``owner/name`` where that can be no path of this machine.
+    """The Hub's data set that a source names: ``hub:name``, or ``owner/name`` where that can be no path here.
 
     That is: exactly one slash, no file ending, and no folder ``owner`` here. Raises ValueError for a malformed name
     after ``hub:``.
@@ -38,7 +38,9 @@ def hub_name(source: str) -> HubName | None:
     found = NAME.fullmatch(given)
     if source.startswith(PREFIX):
         if found is None:
-            raise UserError(f"{source!r} is no name on the Hub; it must look like hub:owner/name or hub:owner/name@revision")
+            raise UserError(
+                f"{source!r} is no name on the Hub; it must look like hub:owner/name or hub:owner/name@revision"
+            )
         return HubName(found["name"], found["revision"])
     if found is None or found["name"].count("/") != 1:
         return None
@@ -86,7 +88,7 @@ def _load(found: HubName) -> Dataset:
 
 
 def _ask(found: HubName) -> None:
-    """One question to the Hub, without the minutes of retries that loading would spend; none where it is switched off."""
+    """One question to the Hub, without the minutes of retries that loading would spend; none when offline."""
     from huggingface_hub import HfApi, constants
 
     if not constants.HF_HUB_OFFLINE:  # then what was loaded before is read from the cache

@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import csv
 import itertools
 import json
+import math
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-import pandas as pd
-
+from bertft_helpers.columns import free_name
 from bertft_helpers.data import repair
-from bertft_helpers.errors import MissingError, UserError
+from bertft_helpers.errors import UserError
 from bertft_helpers.files import new_file, sweep
 from bertft_helpers.inference import TextClassifier
-from bertft_helpers.tables import LONGEST_FIELD, take_columns
+from bertft_helpers.labels import NUMBER
+from bertft_helpers.own_texts.inputs import STANDARD_INPUT, Block, open_input
+from bertft_helpers.own_texts.long_texts import without_middle
+from bertft_helpers.reading import FOUND_OUT, Format, Reading
+from bertft_helpers.validation import is_blank, wrong_text
 
 Row = dict[str, Any]
-STANDARD_INPUT = "-"
-READ = (".csv", ".tsv", ".jsonl", ".txt")
-WRITTEN = (".csv", ".tsv", ".jsonl")
+WRITTEN = {".csv": ",", ".tsv": "\t", ".jsonl": ""}
 ADDED = ("predicted_label", "predicted_probability")
-BLOCK = 512  # rows predicted together: enough to sort by length, few enough to hold
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # spreadsheets run what begins so (OWASP, CSV injection)
 
 
 class Labelled(NamedTuple):
-    """How many rows were written, and how many of them have no text and so no label."""
+    """How many rows were written, how many of them have no text and so no label, and how the source was read."""
 
     rows: int
     without_text: int
+    reading: Reading
 
 
 def label_file(
@@ -41,140 +43,123 @@ def label_file(
     out: Path | None,
     text_column: str = "text",
     on_rows: Callable[[int], None] = lambda rows: None,
+    how: Format = FOUND_OUT,
 ) -> Labelled:
     """Copy the rows of ``source`` to ``out`` with the columns of ``ADDED``; a row without text gets none of them.
 
-    ``source`` is a ``.csv``, ``.tsv``, ``.jsonl`` or ``.txt`` file (one text per line), or ``-`` for such lines from
-    standard input; ``out`` a ``.csv``, ``.tsv`` or ``.jsonl`` file, or None for JSON lines on standard output. The file
-    is complete or not there. Raises FileNotFoundError, and ValueError naming file, row or column.
+    ``source`` is what ``inputs.open_input`` reads; ``out`` a ``.csv``, ``.tsv`` or ``.jsonl`` file, or None for JSON
+    lines on standard output. The file is complete or not there. Columns of the source keep names and values; where one
+    is called as an answer, the answer gets a number (``predicted_label.1``). In CSV and TSV a class name that a
+    spreadsheet would run as a formula gets an apostrophe in front; the source's own fields are never changed. Raises
+    FileNotFoundError, and ValueError naming file, rows or column.
     """
-    _check_endings(source, out)
-    done = without = 0
+    _check_out(source, out)
+    without = done = 0
     with contextlib.ExitStack() as stack:
-        rows = read_rows(source, text_column)
-        first = list(itertools.islice(rows, 1))  # what is wrong with the head shows before anything is written
-        write = stack.enter_context(_writer(out))
-        rows = itertools.chain(first, rows)
-        while block := list(itertools.islice(rows, BLOCK)):
-            without += _label(classifier, block, text_column)
-            write(block)
+        columns, blocks, reading = stack.enter_context(open_input(source, text_column, how))
+        first = list(itertools.islice(blocks, 1))  # what is wrong with the head shows before anything is written
+        answers = [free_name(name, columns) for name in ADDED]
+        _tell_about_answers(answers, classifier, out, reading)
+        write = stack.enter_context(_writer(out, columns, answers))
+        for block in itertools.chain(first, blocks):
+            without += _label(classifier, block, text_column, answers, reading.name)
+            write([row for _, row in block])
             done += len(block)
             on_rows(done)
-    return Labelled(done, without)
+    return Labelled(done, without, reading)
 
 
-def _check_endings(source: str, out: Path | None) -> None:
-    if source != STANDARD_INPUT and Path(source).suffix not in READ:
-        raise UserError(f"{source} has the ending {Path(source).suffix!r}; allowed are {', '.join(READ)}, or -")
-    if out is not None and out.suffix not in WRITTEN:
+def _check_out(source: str, out: Path | None) -> None:
+    if out is None:
+        return
+    if out.suffix.lower() not in WRITTEN:
         raise UserError(f"--out {out} has the ending {out.suffix!r}; allowed are {', '.join(WRITTEN)}")
+    if source != STANDARD_INPUT and out.exists() and out.samefile(source):
+        raise UserError(f"--out {out} is the file that is read; give another name")
 
 
-def _label(classifier: TextClassifier, block: list[Row], text_column: str) -> int:
+def _tell_about_answers(answers: Sequence[str], classifier: TextClassifier, out: Path | None, reading: Reading) -> None:
+    if list(answers) != list(ADDED):
+        reading.note(
+            f"{reading.name} has columns of these names already: the answers are called {' and '.join(answers)}"
+        )
+    escaped = [name for name in getattr(classifier, "label_names", []) if _field(name, is_label=True) != name]
+    if escaped and out is not None and WRITTEN[out.suffix.lower()]:
+        reading.note(
+            f"a spreadsheet would run the class names {', '.join(escaped)} as formulas: they get an apostrophe"
+        )
+
+
+def _label(classifier: TextClassifier, block: Block, text_column: str, answers: Sequence[str], name: str) -> int:
     """Add the predictions to the rows; returns how many had no text."""
-    texts = [repair(row[text_column] or "") for row in block]
-    filled = [number for number, text in enumerate(texts) if text]
-    predictions = dict(zip(filled, classifier.predict([texts[number] for number in filled]), strict=True))
-    for number, row in enumerate(block):
-        found = predictions.get(number)
+    for number, row in block:
+        _refuse_row(row, text_column, answers, f"{name}, row {number}")
+    texts = [repair(without_middle(row[text_column])) if isinstance(row[text_column], str) else "" for _, row in block]
+    filled = [place for place, text in enumerate(texts) if not is_blank(text)]
+    predictions = dict(zip(filled, classifier.predict([texts[place] for place in filled]), strict=True))
+    for place, (_, row) in enumerate(block):
+        found = predictions.get(place)
         answer = (found.label, round(found.probability, 6)) if found else (None, None)
-        row.update(zip(ADDED, answer, strict=True))
+        row.update(zip(answers, answer, strict=True))
     return len(block) - len(filled)
 
 
-def read_rows(source: str, text_column: str) -> Iterator[Row]:
-    """The rows of a file one by one, each with its text. Raises as ``label_file`` does."""
-    if source == STANDARD_INPUT:
-        yield from ({text_column: line.rstrip("\n")} for line in sys.stdin)
-        return
-    path = Path(source)
-    if not path.is_file():
-        raise MissingError(f"no file {source!r}; check the path")
-    with open(path, encoding=_encoding(path), errors="replace", newline="") as file:
-        if path.suffix == ".txt":
-            yield from ({text_column: line.rstrip("\r\n")} for line in file)
-        elif path.suffix == ".jsonl":
-            yield from _json_rows(path.name, file, text_column)
-        else:
-            yield from _delimited_rows(path.name, file, "," if path.suffix == ".csv" else "\t", text_column)
-
-
-def _encoding(path: Path) -> str:
-    """UTF-8 where the whole file is valid, else Windows-1252, as ``tables.decode`` does; read in pieces."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    with open(path, "rb") as file:
-        try:
-            while piece := file.read(1 << 16):
-                decoder.decode(piece)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            return "cp1252"
-    return "utf-8-sig"
-
-
-def _json_rows(name: str, lines: Iterable[str], text_column: str) -> Iterator[Row]:
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise UserError(f"{name} has no JSON object in row {number}; each line must hold one") from error
-        if not isinstance(row, dict) or not isinstance(row.get(text_column, ""), str | None):
-            raise UserError(f"{name}, row {number}: {text_column!r} must be text in a JSON object, got {line[:60]!r}")
-        if text_column not in row:
-            raise UserError(f"{name}, row {number} has no {text_column!r}; it has {', '.join(map(str, row))}")
-        yield row
-
-
-def _delimited_rows(name: str, file: IO[str], delimiter: str, text_column: str) -> Iterator[Row]:
-    csv.field_size_limit(LONGEST_FIELD)
-    reader = csv.reader((line.replace("\0", "�") for line in file), delimiter=delimiter, strict=True)
-    try:
-        header = next(reader, [])
-        take_columns(pd.DataFrame(columns=header), name, [text_column])
-        for fields in reader:
-            if fields and len(fields) != len(header):
-                raise UserError(
-                    f"{name}, row {reader.line_num} has {len(fields)} fields, the header {len(header)}; put texts that "
-                    "hold the separator in quotation marks"
-                )
-            if fields:
-                yield dict(zip(header, fields, strict=True))
-    except csv.Error as error:
-        raise UserError(
-            f"{name} cannot be read at row {reader.line_num}: {error}; check its quotation marks"
-        ) from error
+def _refuse_row(row: Row, text_column: str, answers: Sequence[str], where: str) -> None:
+    """Raise ValueError for a row whose text is something else, or that would lose a value to an answer."""
+    problem = wrong_text(row[text_column])
+    if problem and problem != "no text":
+        raise UserError(f"{where}: {text_column!r} must be text, it holds {problem}; repair it")
+    if any(answer in row for answer in answers):
+        raise UserError(f"{where} has a column {answers[0]!r}, which earlier rows have not; rename it")
 
 
 @contextlib.contextmanager
-def _writer(out: Path | None) -> Iterator[Callable[[list[Row]], None]]:
+def _writer(out: Path | None, columns: Sequence[str], answers: Sequence[str]) -> Iterator[Callable[[list[Row]], None]]:
     """A function that writes a block of rows; the file gets its name when all is written."""
     if out is None:
         yield lambda rows: _write_json(sys.stdout, rows)
         return
     sweep(out.parent)
     with new_file(out) as draft, open(draft, "w", encoding="utf-8", newline="") as file:
-        yield _block_writer(file, out.suffix)
+        delimiter = WRITTEN[out.suffix.lower()]
+        yield (
+            _delimited_writer(file, columns, answers, delimiter) if delimiter else lambda rows: _write_json(file, rows)
+        )
 
 
-def _block_writer(file: IO[str], ending: str) -> Callable[[list[Row]], None]:
-    if ending == ".jsonl":
-        return lambda rows: _write_json(file, rows)
-    writers: list[csv.DictWriter] = []
+def _delimited_writer(
+    file: IO[str], columns: Sequence[str], answers: Sequence[str], delimiter: str
+) -> Callable[[list[Row]], None]:
+    writer = csv.DictWriter(file, [*columns, *answers], delimiter=delimiter)
+    writer.writeheader()
 
     def write(rows: list[Row]) -> None:
-        if not writers:
-            writers.append(csv.DictWriter(file, list(rows[0]), delimiter="," if ending == ".csv" else "\t"))
-            writers[0].writeheader()
+        fields = [{name: _field(value, name == answers[0]) for name, value in row.items()} for row in rows]
         try:
-            writers[0].writerows(rows)
+            writer.writerows(fields)
         except ValueError as error:
             raise UserError("a row has fields that the first row has not; write to a .jsonl file instead") from error
 
     return write
 
 
+def _field(value: Any, is_label: bool = False) -> str:
+    """A value as CSV holds it; what is nested is written as JSON."""
+    if value is None:
+        return ""
+    if isinstance(value, bool | dict | list):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    text = str(value)
+    return f"'{text}" if is_label and text.startswith(FORMULA) and not NUMBER.fullmatch(text) else text
+
+
 def _write_json(file: IO[str], rows: list[Row]) -> None:
-    file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    file.writelines(json.dumps(_json_row(row), ensure_ascii=False, default=str) + "\n" for row in rows)
     file.flush()
+
+
+def _json_row(row: Row) -> Row:
+    """A row without NaN and infinity, which JSON has not."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()
+    }

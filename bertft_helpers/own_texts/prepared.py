@@ -13,7 +13,9 @@ from transformers import PreTrainedTokenizerBase
 
 from bertft_helpers.batching import EncodedTexts, encode, truncate
 from bertft_helpers.data import clean
-from bertft_helpers.own_texts.sources import digest_of, split_by_class
+from bertft_helpers.own_texts.alike import removed_as_read
+from bertft_helpers.own_texts.long_texts import without_middle
+from bertft_helpers.own_texts.sources import digest_of, rows_by_class, take_parts
 from bertft_helpers.tables import visible
 
 PARTS = ("train", "validation", "test")
@@ -57,17 +59,47 @@ def prepare(
     validation: float = 0.2,
     test: float = 0.2,
 ) -> Prepared:
-    """Clean, divide by class, encode and cut. Raises ValueError when a class is too small to be in every part."""
+    """Clean, encode, remove what the tokenizer reads alike, divide by class and cut.
+
+    So no text of one part is in another, also in other spelling. Raises ValueError when a class is too small to be in
+    every part.
+    """
     kept, removed = clean(dataset)
-    parts = split_by_class(kept, seed, validation, test)
-    encoded = {part: encode(list(parts[part]["text"]), tokenizer) for part in PARTS}
+    ids = encode([without_middle(text) for text in kept["text"]], tokenizer)
+    alike = removed_as_read(kept, ids, tokenizer)
+    staying = [row for row, reason in enumerate(alike) if not reason]
+    removed = _with_removed(removed, kept, alike)
+    kept, ids = kept.select(staying).flatten_indices(), [ids[row] for row in staying]
+    rows = rows_by_class(kept, seed, validation, test)
+    parts = take_parts(kept, rows)
+    encoded = {part: [ids[row] for row in rows[part]] for part in PARTS}
     examples = {
-        part: EncodedTexts([truncate(ids, max_length, policy) for ids in encoded[part]], list(parts[part]["label"]))
+        part: EncodedTexts([truncate(own, max_length, policy) for own in encoded[part]], list(parts[part]["label"]))
         for part in PARTS
     }
     unknown, pieces = _fit_of_vocabulary(list(parts["train"]["text"]), encoded["train"], tokenizer.unk_token_id)
-    lengths = {part: [len(ids) for ids in own] for part, own in encoded.items()}
+    lengths = {part: [len(own) for own in encoded[part]] for part in PARTS}
     return Prepared(parts, removed, examples, lengths, unknown, pieces, digest_of(dataset))
+
+
+def _with_removed(removed: pd.DataFrame, kept: Dataset, reasons: Sequence[str]) -> pd.DataFrame:
+    """The table of removed rows with those rows of ``kept`` that have a reason."""
+    rows = [row for row, reason in enumerate(reasons) if reason]
+    more = pd.DataFrame({name: kept.select(rows)[name][:] for name in ("id", "text", "label")})
+    more["reason"] = [reasons[row] for row in rows]
+    return pd.concat([removed, more], ignore_index=True) if rows else removed
+
+
+def introduction(prepared: Prepared) -> str:
+    """How many rows went in, stayed and were removed: the numbers add up."""
+    counts = {part: len(prepared.examples[part]) for part in PARTS}
+    reasons = ", ".join(f"{count} {why}" for why, count in prepared.removed["reason"].value_counts().items())
+    kept, removed = sum(counts.values()), len(prepared.removed)
+    return (
+        f"{kept + removed} rows: {kept} texts of {len(prepared.label_names)} classes kept, {removed} removed"
+        f"{f' ({reasons})' if reasons else ''}; {counts['train']} to train on, {counts['validation']} to choose the "
+        f"epoch by, {counts['test']} to test on once, and no text in two of these"
+    )
 
 
 def _fit_of_vocabulary(texts: Sequence[str], encoded: Sequence[Sequence[int]], unknown_id: int) -> tuple[float, float]:

@@ -24,11 +24,12 @@ from bertft_helpers.losses import LossFn, balanced_weights, classification_loss,
 from bertft_helpers.models import build_classifier
 from bertft_helpers.optim import linear_warmup, parameter_groups
 from bertft_helpers.own_texts import baselines
-from bertft_helpers.own_texts.prepared import PARTS, Prepared, prepare, warnings_about
+from bertft_helpers.own_texts.prepared import PARTS, Prepared, introduction, prepare, warnings_about
 from bertft_helpers.own_texts.results import collect_results
 from bertft_helpers.own_texts.settings import TaskSettings, claim, plan
 from bertft_helpers.own_texts.sources import load_source
 from bertft_helpers.pretrained import find_checkpoint, load_encoder, load_tokenizer
+from bertft_helpers.reading import Reading
 from bertft_helpers.resume.processes import AgreedStopping, Processes, require_equal, share_gradients, shared_loss
 from bertft_helpers.resume.run import fit_resumable
 from bertft_helpers.resume.states import states_in
@@ -63,9 +64,9 @@ def run_task(
     but the first. Raises ValueError for texts that cannot be learned from and for a folder that holds another run,
     FileNotFoundError, and what the training loop raises.
     """
-    prepared, max_length = _get_ready(settings, out, processes)
+    prepared, max_length, reading = _get_ready(settings, out, processes)
     notes = warnings_about(prepared, max_length, settings.policy, settings.class_weights)
-    _introduce(prepared, notes, say)
+    _introduce(prepared, reading, notes, say)
     reset_peak_memory()
     clock, processor = time.perf_counter(), time.process_time()
     model, history, config, best_epoch = train(prepared, settings, out / "training", processes, say, on_step)
@@ -88,10 +89,10 @@ def run_task(
     return TaskRecord(settings, max_length, prepared, model, history, predictions, others, results)
 
 
-def _get_ready(settings: TaskSettings, out: Path, processes: Processes) -> tuple[Prepared, int]:
-    """The prepared texts and the length that they were cut to; everything is checked before ``out`` is taken."""
+def _get_ready(settings: TaskSettings, out: Path, processes: Processes) -> tuple[Prepared, int, Reading]:
+    """The prepared texts, the length that they were cut to, how they were read; all checked before ``out`` is taken."""
     _require_bert(settings.checkpoint)
-    dataset = load_source(settings.source, settings.text_column, settings.label_column)
+    dataset, reading = load_source(settings.source, settings.text_column, settings.label_column, settings.how)
     tokenizer = load_tokenizer(settings.checkpoint)
     max_length = min(settings.max_length, tokenizer.model_max_length)
     prepared = prepare(
@@ -100,18 +101,12 @@ def _get_ready(settings: TaskSettings, out: Path, processes: Processes) -> tuple
     plan(settings, len(prepared.examples["train"]), processes.device)  # refuses settings that cannot be
     require_equal("texts", prepared.digest, processes, "give all of them the same data")
     claim(out, settings, prepared.digest, processes.is_first)
-    return prepared, max_length
+    return prepared, max_length, reading
 
 
-def _introduce(prepared: Prepared, notes: list[str], say: Say) -> None:
-    counts = {part: len(prepared.examples[part]) for part in PARTS}
-    say(
-        f"{sum(counts.values())} texts of {len(prepared.label_names)} classes: {counts['train']} to train on, "
-        f"{counts['validation']} to choose the epoch by, {counts['test']} to test on once; "
-        f"{len(prepared.removed)} removed as empty, repeated or labelled in two ways"
-    )
-    for note in notes:
-        say(f"note: {note}")
+def _introduce(prepared: Prepared, reading: Reading, notes: list[str], say: Say) -> None:
+    for line in [reading.summary(), introduction(prepared), *(f"note: {note}" for note in [*reading.notes, *notes])]:
+        say(line)
 
 
 def _require_bert(checkpoint: str) -> None:

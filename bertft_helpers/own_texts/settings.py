@@ -13,6 +13,7 @@ import torch
 from bertft_helpers.config import TrainConfig
 from bertft_helpers.errors import UserError
 from bertft_helpers.files import write_json
+from bertft_helpers.reading import FOUND_OUT, Format
 from bertft_helpers.runtime import pick_precision
 
 RATES = {"bundled": 2e-4}  # on the plateau of the study learning_rates, a little below its best, 3e-4
@@ -43,6 +44,7 @@ class TaskSettings:
     batch_size: int = 16
     validation: float = 0.2
     test: float = 0.2
+    how: Format = FOUND_OUT  # what is known of the file beforehand
 
 
 def plan(settings: TaskSettings, train_count: int, device: torch.device) -> tuple[TrainConfig, int]:

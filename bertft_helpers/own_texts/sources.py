@@ -25,9 +25,7 @@ class Source(NamedTuple):
     reading: Reading
 
 
-def load_source(
-    source: str, text_column: str = "text", label_column: str = "label", how: Format = FOUND_OUT
-) -> Source:
+def load_source(source: str, text_column: str = "text", label_column: str = "label", how: Format = FOUND_OUT) -> Source:
     """Labelled texts as ``data.load_texts`` reads them, or the train split of a data set on the Hub.
 
     A Hub name is ``hub:owner/name``, ``owner/name`` or ``owner/name@revision``; whatever can be a path is one. Raises
@@ -44,6 +42,11 @@ def split_by_class(dataset: Dataset, seed: int, validation: float = 0.2, test: f
     Unlike ``data.split`` this works from three texts per class on, for 2 or 200 classes. A function of rows and seed
     alone. Raises ValueError for shares that leave nothing to train on and for classes of fewer than three texts.
     """
+    return take_parts(dataset, rows_by_class(dataset, seed, validation, test))
+
+
+def rows_by_class(dataset: Dataset, seed: int, validation: float, test: float) -> dict[str, list[int]]:
+    """The row numbers of each part, as ``split_by_class`` divides: every class has at least one row in each."""
     if not (validation > 0 and test > 0 and validation + test <= 0.8):
         raise UserError(f"validation={validation} and test={test} must be above 0 and leave a fifth for training")
     labels = np.array(list(dataset["label"]), dtype=int)
@@ -58,7 +61,12 @@ def split_by_class(dataset: Dataset, seed: int, validation: float = 0.2, test: f
         rows["test"] += own[:for_test]
         rows["validation"] += own[for_test : for_test + for_validation]
         rows["train"] += own[for_test + for_validation :]
-    tables = {part: dataset[sorted(chosen)] for part, chosen in rows.items()}
+    return {part: sorted(own) for part, own in rows.items()}
+
+
+def take_parts(dataset: Dataset, rows: dict[str, list[int]]) -> DatasetDict:
+    """The data set's rows part by part."""
+    tables = {part: dataset[own] for part, own in rows.items()}  # flatten_indices would cast row by row
     return DatasetDict({part: Dataset.from_dict(table, features=dataset.features) for part, table in tables.items()})
 
 

@@ -30,7 +30,8 @@ def loaded(functions: Functions) -> Any:
 
 
 def decoded(functions: Functions) -> Any:
-    return [functions["decode"](content) for content in (b"\xa35", "£5".encode(), "\ufeff£5".encode(), b"\x81\xff")]
+    contents = (b"\xa35", "£5".encode(), "\ufeff£5".encode(), b"f\xc3\xbcr\r\n\xa35\n")
+    return [functions["decode"](content) for content in contents]
 
 
 CASES = [
@@ -43,5 +44,12 @@ CASES = [
             "ids from zero": ("range(1, len(table) + 1)", "range(len(table))"),
         },
     ),
-    Case("tables.decode", decoded, {"the mark stays": ("utf-8-sig", "utf-8"), "lost signs": ("cp1252", "ascii")}),
+    Case(
+        "encodings.decode",
+        decoded,
+        {
+            "the mark stays": ("content.removeprefix(codecs.BOM_UTF8)", "content"),
+            "lost signs": ('line.decode("cp1252")', 'line.decode("ascii", errors="replace")'),
+        },
+    ),
 ]

@@ -185,7 +185,7 @@ def test_a_hub_name_without_network_says_what_to_check(monkeypatch: pytest.Monke
     def offline(*_: object, **__: object) -> None:
         raise ConnectionError("no route\nto host")
 
-    monkeypatch.setattr("datasets.load_dataset", offline)
+    monkeypatch.setattr("huggingface_hub.HfApi.dataset_info", offline)
     with pytest.raises(FileNotFoundError, match=r"'someone/texts', and the Hub's .* could not be loaded \(no route\)"):
         load_source("someone/texts@main")
 
@@ -197,7 +197,9 @@ def test_the_digest_tells_texts_and_labels_apart(tmp_path: Path) -> None:
         [("ab", "y"), ("c", "x")],
         [("c", "y"), ("ab", "x")],
     ]
-    digests = {digest_of(load_source(str(write_csv(tmp_path / "d.csv", rows)), "words", "kind").dataset) for rows in variants}
+    digests = {
+        digest_of(load_source(str(write_csv(tmp_path / "d.csv", rows)), "words", "kind").dataset) for rows in variants
+    }
     assert len(digests) == 4
 
 

@@ -1,0 +1,89 @@
+"""Texts to label, block by block, from tables, lines, folders and standard input, read as training reads them."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bertft_helpers.containers import opened, pieces
+from bertft_helpers.encodings import decoded_lines, read_text
+from bertft_helpers.errors import UserError
+from bertft_helpers.folders import texts_below
+from bertft_helpers.reading import FOUND_OUT, Format, Reading
+from bertft_helpers.tables import ENDINGS, open_table, parquet_files
+
+STANDARD_INPUT = "-"
+BLOCK = 512  # rows predicted together: enough to sort by length, few enough to hold
+FILE = "file"  # the column for the names of files in a folder
+Block = list[tuple[int, dict[str, Any]]]
+
+
+class Input(NamedTuple):
+    """The columns, the rows in blocks of (number in the source, values by column), and how they were read."""
+
+    columns: list[str]
+    blocks: Iterator[Block]
+    reading: Reading
+
+
+@contextlib.contextmanager
+def open_input(source: str, text_column: str, how: Format = FOUND_OUT) -> Iterator[Input]:
+    """The rows of a table, the lines of a ``.txt`` file or of standard input (``-``), the ``.txt`` files of a folder.
+
+    A folder of Parquet files is a table. From standard input what has been written is a block, so that a writer who
+    pauses gets answers. Raises FileNotFoundError, and ValueError naming source, rows or columns.
+    """
+    path = Path(source)
+    if source == STANDARD_INPUT:
+        written = iter(lambda: sys.stdin.buffer.read1(1 << 16), b"")
+        yield _lines("standard input", written, text_column, how)
+    elif path.is_dir() and not parquet_files(path):
+        yield _folder(path, text_column, how)
+    elif Path(path.stem if path.suffix.lower() in (".gz", ".bz2", ".xz") else path.name).suffix.lower() == ".txt":
+        with opened(path, (*ENDINGS, ".txt")) as (_, file):
+            yield _lines(path.name, pieces(file, path), text_column, how)
+    else:
+        with open_table(path, [text_column], how) as table:
+            yield Input(table.columns, _blocks(table.rows), table.reading)
+
+
+def _blocks(rows: Iterable[tuple[int, dict[str, Any]]]) -> Iterator[Block]:
+    rows = iter(rows)
+    while block := list(itertools.islice(rows, BLOCK)):
+        yield block
+
+
+def _lines(name: str, written: Iterator[bytes], text_column: str, how: Format) -> Input:
+    reading = Reading(name, "one text a line")
+
+    def blocks() -> Iterator[Block]:
+        for lines in decoded_lines(written, reading, how.encoding):
+            first = reading.rows + 1
+            reading.rows += len(lines)
+            yield from _blocks((first + n, {text_column: line.rstrip("\r\n")}) for n, line in enumerate(lines))
+
+    return Input([text_column], blocks(), reading)
+
+
+def _folder(folder: Path, text_column: str, how: Format) -> Input:
+    if text_column == FILE:
+        raise UserError(f"the column {FILE!r} gets the names of the files; name another with --text")
+    reading = Reading(folder.name, "one text a file")
+
+    def rows() -> Iterator[tuple[int, dict[str, Any]]]:
+        for file in texts_below(folder):
+            text, own = read_text(file.read_bytes(), str(file.relative_to(folder)), how.encoding)
+            reading.rows += 1
+            for note in own.notes:
+                reading.note(note)
+            yield reading.rows, {FILE: file.relative_to(folder).as_posix(), text_column: text}
+
+    blocks = _blocks(rows())
+    first = next(blocks, None)
+    if first is None:
+        raise UserError(f"{folder} has no .txt or .parquet files; give a file, or the folder that holds them")
+    return Input([FILE, text_column], itertools.chain([first], blocks), reading)
