@@ -9,9 +9,12 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from bertft_helpers.series.notebook import fold
+from bertft_helpers.series.stamp import UNSTAMPED, setup_source
+
 pytest_plugins = ["disks", "figures"]
 
-SETUP = "import os  # makes nothing importable here: the package is installed"
+IN_SHORT = 'words = "one two three".split()\nprint(len(words), "words in short")'
 FIGURE = """
 from base64 import b64decode
 from IPython.display import publish_display_data
@@ -30,7 +33,7 @@ def code(source: str, *tags: str) -> nbformat.NotebookNode:
 
 
 def folded(cell: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    cell.metadata.jupyter = {"source_hidden": True}
+    fold(cell)
     return cell
 
 
@@ -46,8 +49,13 @@ def write_lesson(path: Path, cells: Sequence[nbformat.NotebookNode]) -> Path:
 def complete_lesson() -> list[nbformat.NotebookNode]:
     """A lesson that passes every gate once its outputs are stored."""
     return [
-        text("# Q5 · How many words are there?\n\n**Time** about 10 minutes to read; the cells run for a second."),
-        code(SETUP, "setup"),
+        text(
+            "# Q6 · How many words are there?\n\n**Answer.** Three.\n\n"
+            "**Time** about 10 minutes to read; the cells run for a second."
+        ),
+        folded(code(setup_source("06_count_words.ipynb", UNSTAMPED), "setup")),
+        text("## In short"),
+        code(IN_SHORT, "in-short"),
         code("from bertft_helpers.lessons import check"),
         code("SMOKE = False  # skips what a small run cannot show\nN_WORDS = 12  # how many words", "parameters"),
         text("## Counting"),
@@ -98,7 +106,7 @@ def store_outputs(path: Path, scratch: Path) -> None:
 @pytest.fixture(scope="session")
 def _stored_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("stored")
-    path = write_lesson(folder / "05_count_words.ipynb", complete_lesson())
+    path = write_lesson(folder / "06_count_words.ipynb", complete_lesson())
     store_outputs(path, folder / "scratch")
     return path
 

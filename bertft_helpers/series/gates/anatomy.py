@@ -8,12 +8,27 @@ from collections.abc import Iterator
 
 from nbformat import NotebookNode
 
+from bertft_helpers.series.gates.outputs import shows_something
 from bertft_helpers.series.notebook import declared_parameters, is_folded, numbered_code_cells, parse_cell, tags
 
 Finding = tuple[int | None, str]
 
 HEADINGS = ("Check", "What goes wrong", "Choices", "Exercises", "Takeaways")
 LONGEST_CELL = 40  # lines
+LONGEST_IN_SHORT = 15  # lines, blank ones not counted
+# Lessons that still begin with the old shape, without "In short". The list only shrinks: see wrong_shape.
+# fmt: off
+OLD_SHAPE = {
+    "00", "01", "02", "03",
+    "04", "05",
+    "07", "08", "09",
+    "10", "11", "12", "13",
+    "14", "15", "16",
+    "17", "18", "19", "20", "21",
+    "22", "23", "24",
+    "25", "26", "27", "28", "29", "30",
+}
+# fmt: on
 FEWEST_CELLS, MOST_CELLS = 12, 35  # with code: less is no lesson, more is two
 SHORTEST_READ, LONGEST_READ = 10, 25  # minutes
 STATED_READ = re.compile(r"\*\*Time\*\* about (\d+) minutes\s+to\s+read")
@@ -30,10 +45,54 @@ def wrong_title(name: str, notebook: NotebookNode) -> Iterator[Finding]:
         yield 1, f"must be text that begins with {expected!r}"
 
 
+def wrong_shape(name: str, notebook: NotebookNode) -> Iterator[Finding]:
+    """The answer in words, a folded set-up cell, the answer in plain code: what a reader in a hurry needs."""
+    found = [finding for gate in (unanswered, shown_setup, wrong_in_short) for finding in gate(notebook)]
+    if name[:2] not in OLD_SHAPE:
+        yield from found
+    elif not found:
+        yield None, "has the new shape: take its number off OLD_SHAPE in series/gates/anatomy.py"
+
+
+def unanswered(notebook: NotebookNode) -> Iterator[Finding]:
+    """The first cell answers the question that its title asks."""
+    if not notebook.cells or "**Answer.**" not in notebook.cells[0].source:
+        yield 1, "must answer its question: **Answer.** and three sentences"
+
+
+def shown_setup(notebook: NotebookNode) -> Iterator[Finding]:
+    """The set-up cell takes one line of the page."""
+    for number, cell in numbered_code_cells(notebook):
+        if "setup" in tags(cell) and not (is_folded(cell) and cell.metadata.get("cellView") == "form"):
+            yield number, "shows its set-up code to everyone: run bertft stamp, which folds it"
+
+
+def wrong_in_short(notebook: NotebookNode) -> Iterator[Finding]:
+    """After the set-up comes one cell that answers the question in plain library calls and can be copied alone."""
+    cells = numbered_code_cells(notebook)
+    tagged = [(place, number, cell) for place, (number, cell) in enumerate(cells, 1) if "in-short" in tags(cell)]
+    if len(tagged) != 1:
+        yield None, f"{len(tagged)} cells are tagged in-short; there must be exactly one"
+    for place, number, cell in tagged:
+        if place != 2 or not _under_in_short(notebook, number):
+            yield number, "must be the first code after the set-up cell, under the heading 'In short'"
+        if (lines := sum(bool(line.strip()) for line in cell.source.splitlines())) > LONGEST_IN_SHORT:
+            yield number, f"has {lines} lines; In short has at most {LONGEST_IN_SHORT}"
+        if "bertft_helpers" in cell.source:
+            yield number, "uses bertft_helpers; In short is written with plain libraries, so that it can be copied"
+        if not (shows_something(cell.source) or re.search(r"^\s*[!%]", cell.source, flags=re.MULTILINE)):
+            yield number, "shows nothing; In short prints something to look at"
+
+
+def _under_in_short(notebook: NotebookNode, number: int) -> bool:
+    before = next((c for c in reversed(notebook.cells[: number - 1]) if c.cell_type == "markdown"), None)
+    return before is not None and any(title.startswith("In short") for title in _titles(before.source))
+
+
 def wrong_opening(notebook: NotebookNode) -> Iterator[Finding]:
     """The set-up cell comes first, the parameters directly after the imports, each exactly once."""
     cells = numbered_code_cells(notebook)
-    for tag, latest in (("setup", 1), ("parameters", 3)):
+    for tag, latest in (("setup", 1), ("parameters", 4)):
         places = [(place, number) for place, (number, cell) in enumerate(cells, start=1) if tag in tags(cell)]
         if len(places) != 1:
             yield None, f"{len(places)} cells are tagged {tag}; there must be exactly one"
@@ -150,3 +209,4 @@ GATES = (
     star_import,
     unread_parameter,
 )
+NAMED_GATES = (wrong_title, wrong_shape)  # these take the lesson's name too

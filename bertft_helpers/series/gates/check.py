@@ -46,7 +46,8 @@ def check_lesson(path: Path, gates: Sequence[Gate] = PAGE_GATES) -> list[Problem
     except ValueError as error:
         return [Problem(path.name, None, str(error))]
     found = [finding for gate in gates for finding in _apply(gate, notebook)]
-    found += anatomy.wrong_title(path.stem, notebook)
+    for gate in anatomy.NAMED_GATES:
+        found += gate(path.stem, notebook)
     return [Problem(path.name, cell, text) for cell, text in found]
 
 

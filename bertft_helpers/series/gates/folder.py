@@ -1,4 +1,4 @@
-"""Gates for the series as a whole: numbering, links from lesson to lesson, the set-up cell, its stamp, the glossary."""
+"""Gates for the series as a whole: numbering, links from lesson to lesson, set-up cell and stamp, the glossary."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from bertft_helpers.series.catalogue import FILE_NAME, SERIES
-from bertft_helpers.series.notebook import SOURCE_LINE, read_notebook
-from bertft_helpers.series.stamp import setup_cell, stamped_source, wrong_stamp
+from bertft_helpers.series.notebook import read_notebook
+from bertft_helpers.series.stamp import stamped_source, wrong_stamp
 
 SeriesFinding = tuple[str, int | None, str]  # file, cell, what is wrong
 LAST_NUMBER = 30
@@ -23,7 +23,6 @@ def find_all(folder: Path) -> Iterator[SeriesFinding]:
     """Every problem of the series in this folder."""
     yield from wrong_numbers(folder)
     yield from wrong_links(folder)
-    yield from different_setup(folder)
     yield from different_stamps(folder)
     yield from unsorted_glossary(folder)
 
@@ -55,17 +54,8 @@ def wrong_links(folder: Path) -> Iterator[SeriesFinding]:
             yield after, 1, f"must link to the previous lesson, {before}"
 
 
-def different_setup(folder: Path) -> Iterator[SeriesFinding]:
-    """The set-up cell is the same everywhere but for the lesson's number: it is written once and copied."""
-    sources = {name: _setup_without_number(folder / name) for name in _names(folder)}
-    common, _ = Counter(sources.values()).most_common(1)[0] if sources else ("", 0)
-    for name, source in sources.items():
-        if source != common:
-            yield name, None, "its setup cell differs from that of the other lessons"
-
-
 def different_stamps(folder: Path) -> Iterator[SeriesFinding]:
-    """All lessons take their package from one source, and each one's links and number are its own."""
+    """All lessons take their package from one source, and each one's links and set-up cell are what that gives."""
     notebooks = {name: read_notebook(folder / name) for name in _names(folder)}
     sources = {name: stamped_source(notebook) for name, notebook in notebooks.items()}
     common, _ = Counter(sources.values()).most_common(1)[0] if sources else (None, 0)
@@ -96,10 +86,3 @@ def _names(folder: Path) -> list[str]:
 def _first_links(path: Path) -> list[str]:
     cells = read_notebook(path).cells
     return _LINK.findall(cells[0].source) if cells else []
-
-
-def _setup_without_number(path: Path) -> str:
-    cell = setup_cell(read_notebook(path))
-    source = cell.source if cell else ""
-    source = SOURCE_LINE.sub("", source)  # different_stamps looks at that line
-    return source.replace(f'LESSON = "{path.name[:2]}"', "")

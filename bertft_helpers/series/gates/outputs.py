@@ -51,7 +51,7 @@ def stale(notebook: NotebookNode) -> Iterator[Finding]:
         yield None, "no digest is kept with the outputs: store them with bertft store"
         return
     current, stored = cell_digests(notebook), kept.get("cell_sha256", {})
-    changed = [n for n, cell in numbered_code_cells(notebook) if stored.get(cell.id) != current[cell.id]]
+    changed = [n for n, cell in numbered_code_cells(notebook) if stored.get(cell.id) != current.get(cell.id)]
     for number in changed:
         yield number, "the code is not the code that gave the stored outputs: store them again"
     if not changed:
@@ -61,7 +61,7 @@ def stale(notebook: NotebookNode) -> Iterator[Finding]:
 def missing_output(notebook: NotebookNode) -> Iterator[Finding]:
     """A cell that prints, shows or ends in an expression has an output."""
     for number, cell in numbered_code_cells(notebook):
-        if not cell.outputs and _shows_something(cell.source):
+        if not cell.outputs and shows_something(cell.source):
             yield number, "has no output but prints, shows or ends in an expression (end it with ; if none is meant)"
 
 
@@ -148,7 +148,8 @@ def called_names(tree: ast.AST) -> set[str]:
     return names
 
 
-def _shows_something(source: str) -> bool:
+def shows_something(source: str) -> bool:
+    """Whether a cell is written to have an output: it prints, shows, or ends in an expression."""
     tree = parse_cell(source)
     ends_in_expression = bool(tree.body) and isinstance(tree.body[-1], ast.Expr) and not source.rstrip().endswith(";")
     return ends_in_expression or bool(called_names(tree) & _SHOWING)

@@ -85,7 +85,7 @@ def test_a_damaged_output_fails_and_its_cell_is_named(
     position = damage.apply(harm, stored_lesson)
     equal, said = compared(stored_lesson, capfd)
     assert not equal
-    assert f"05_count_words.ipynb::cell {position}" in said
+    assert f"06_count_words.ipynb::cell {position}" in said
     assert "1 failed" in said
 
 

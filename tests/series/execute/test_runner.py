@@ -161,7 +161,7 @@ def wait_for_pid(path: Path) -> int:
 
 @pytest.mark.slow
 def test_storing_twice_writes_the_same_bytes_and_only_what_belongs_in_a_lesson(tmp_path: Path) -> None:
-    path = write_lesson(tmp_path / "05_count_words.ipynb", complete_lesson())
+    path = write_lesson(tmp_path / "06_count_words.ipynb", complete_lesson())
     store_outputs(path, tmp_path / "first")
     once = path.read_bytes()
     store_outputs(path, tmp_path / "second")
