@@ -67,9 +67,10 @@ def prepare(
     kept, removed = clean(dataset)
     ids = encode([without_middle(text) for text in kept["text"]], tokenizer)
     alike = removed_as_read(kept, ids, tokenizer)
-    staying = [row for row, reason in enumerate(alike) if not reason]
-    removed = _with_removed(removed, kept, alike)
-    kept, ids = kept.select(staying).flatten_indices(), [ids[row] for row in staying]
+    if any(alike):
+        staying = [row for row, reason in enumerate(alike) if not reason]
+        removed = _with_removed(removed, kept, alike)
+        kept, ids = Dataset.from_dict(kept[staying], features=kept.features), [ids[row] for row in staying]
     rows = rows_by_class(kept, seed, validation, test)
     parts = take_parts(kept, rows)
     encoded = {part: [ids[row] for row in rows[part]] for part in PARTS}
