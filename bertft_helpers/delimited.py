@@ -27,6 +27,14 @@ class Record(NamedTuple):
     lines: list[str]
 
 
+class _Style(NamedTuple):
+    """How fields are parted and quoted, and whether white space follows the delimiter in this table's header."""
+
+    delimiter: str
+    quoting: str
+    spaced: bool
+
+
 def read_delimited(
     lines: Iterator[str], reading: Reading, how: Format, usual: str, wanted: Sequence[str] = ()
 ) -> tuple[list[str], Iterator[Fields]]:
@@ -48,7 +56,8 @@ def read_delimited(
         header, records = [str(number) for number in range(1, len(head.fields) + 1)], itertools.chain([head], records)
     columns = name_columns(header, reading, wanted)
     require_columns(columns, reading.name, wanted, may_lack_header=how.header)
-    return columns, _checked(records, reading, len(columns), delimiter, how.quoting)
+    spaced = any(name[:1].isspace() for name in head.fields[1:])
+    return columns, _checked(records, reading, len(columns), _Style(delimiter, how.quoting, spaced))
 
 
 def _first_line(lines: Iterator[str], reading: Reading) -> tuple[str, int, str | None]:
@@ -123,7 +132,7 @@ def _records(lines: Iterable[str], row: int, reading: Reading, delimiter: str, q
         ) from error
 
 
-def _checked(records: Iterator[Record], reading: Reading, width: int, delimiter: str, quoting: str) -> Iterator[Fields]:
+def _checked(records: Iterator[Record], reading: Reading, width: int, style: _Style) -> Iterator[Fields]:
     """The rows while all is well; after the first bad one the rest is only looked through, for one complete message."""
     wrong, swallowed, longer, tall = RowNumbers(), [], RowNumbers(), RowNumbers()
     for record in records:
@@ -133,7 +142,7 @@ def _checked(records: Iterator[Record], reading: Reading, width: int, delimiter:
             longer.add(record.row)
         if len(record.lines) > 1:
             tall.add(record.row)
-            if quoting == "auto" and _swallows(record.lines, width, delimiter):
+            if style.quoting == "auto" and _swallows(record.lines, width, style):
                 swallowed.append(record)
         if len(fields) != width:
             wrong.add(record.row)
@@ -146,17 +155,24 @@ def _checked(records: Iterator[Record], reading: Reading, width: int, delimiter:
         reading.note(f"{reading.name} has empty fields beyond its header's {width} in {longer}; they are left out")
     if tall.count:
         reading.kind += f", {tall.count:,} over several lines"
+        if width == 1 and style.quoting == "auto":  # where there is one column, no line can look like a row
+            reading.note(
+                f"{reading.name}: texts of several lines in {tall}; if quotation marks are characters like others, "
+                "give --quoting none"
+            )
 
 
-def _swallows(lines: Sequence[str], width: int, delimiter: str) -> bool:
+def _swallows(lines: Sequence[str], width: int, style: _Style) -> bool:
     """Whether each line of one row looks like a row of the same table: then a quotation mark was none.
 
     In running text a comma is followed by a space or stands in a number, which a table's delimiter does not.
     """
     if width < 2:
         return False
-    bare = [IN_A_NUMBER.sub("", line).rstrip("\r\n").split(delimiter) for line in lines if line.strip()]
-    return all(len(fields) == width and not any(field[:1].isspace() for field in fields[1:]) for fields in bare)
+    bare = [IN_A_NUMBER.sub("", line).rstrip("\r\n").split(style.delimiter) for line in lines if line.strip()]
+    if any(len(fields) != width for fields in bare):
+        return False
+    return style.spaced or not any(field[:1].isspace() for fields in bare for field in fields[1:])
 
 
 def _refuse_swallowed(swallowed: Sequence[Record], reading: Reading) -> None:

@@ -270,6 +270,11 @@ CASES: dict[str, tuple[Callable[[Path], object], type[Exception], list[str]]] = 
         ValueError,
         ["row 2 (lines 2 to 3), row 5 (lines 5 to 6)"],
     ),
+    "a lone quotation mark in a table with spaces": (
+        table(b'text, label\n"the owl, birds\na saw of 5", tools\n', columns=("text", "label")),
+        ValueError,
+        ["row 2 (lines 2 to 3)"],
+    ),
     "a lone quotation mark before a word": (
         table(b'text,label\n"the owl,x\nhe said "yes",y\n'),
         ValueError,

@@ -17,6 +17,7 @@ from bertft_helpers.errors import UserError
 from bertft_helpers.evaluation import Predictions
 from bertft_helpers.inference import TextClassifier
 from bertft_helpers.tables import visible
+from bertft_helpers.validation import is_blank
 
 Chosen = NDArray[np.bool_]
 BLOCK = 4096  # texts predicted together: enough to sort by length, few enough to hold
@@ -199,7 +200,7 @@ def score_texts(classifier: TextClassifier, dataset: Dataset) -> dict[str, Any]:
     predicted: list[int] = []
     for block in dataset.iter(BLOCK):
         texts = [repair(text) for text in block["text"]]
-        filled = [row for row, text in enumerate(texts) if text]
+        filled = [row for row, text in enumerate(texts) if not is_blank(text)]
         labels += [numbers[block["label"][row]] for row in filled]
         found = classifier.predict([texts[row] for row in filled])
         predicted += [names.index(one.label) for one in found]

@@ -123,6 +123,12 @@ def test_a_swallowed_row_is_refused_and_nothing_is_written(tmp_path: Path) -> No
     assert [json.loads(line)["text"] for line in (tmp_path / "out.jsonl").open()] == ['"x', 'y 5"']
 
 
+def test_texts_of_several_lines_in_the_only_column_are_told(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text('text\n"a\nb"\nc\n')
+    done = label_file(Stub(), str(tmp_path / "in.csv"), tmp_path / "out.csv")
+    assert any("texts of several lines in row 2; if quotation marks" in note for note in done.reading.notes)
+
+
 def test_standard_input_is_answered_when_the_writer_pauses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
