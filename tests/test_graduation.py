@@ -32,6 +32,7 @@ INFRASTRUCTURE = {
     "runtime": "the machine: what libraries print and memory they hold, around what lesson 03 writes out",
     "config": "settings",
     "errors": "messages",
+    "interrupts": "signals",
     "files": "writing as a whole or not at all, locks, leftovers",
     "reading": "records and messages",
     "encodings": "streams and messages around the function that lesson 07 writes out",

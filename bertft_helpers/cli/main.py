@@ -1,4 +1,4 @@
-"""The command ``bertft``. Exit codes: 0 all well, 1 the work failed, 2 bad usage."""
+"""The command ``bertft``. Exit codes: 0 all well, 1 the work failed, 2 bad usage, 141 the reader of the output left."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from typing import Annotated
 import typer
 
 from bertft_helpers.cli import own_texts
-from bertft_helpers.cli.console import AsJson, error_console, out_console, reported
+from bertft_helpers.cli.commands import Commands
+from bertft_helpers.cli.console import AsJson, answer, answer_json, error_console, out_console, reported
 from bertft_helpers.errors import UserError
 
 # Everything else is imported inside the commands: help and completion must answer at once.
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Run, store and check the lessons of 'Fine-tuning BERT in PyTorch', and fine-tune BERT on your own texts.",
+    epilog="--debug shows the traceback of an error, --help after a command its options.",
 )
 
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NN ...]", help="Lessons by number or name; all if none.")]
@@ -29,7 +32,7 @@ Origin = Annotated[
 
 
 @app.command()
-@reported
+@reported()
 def doctor(as_json: AsJson = False) -> None:
     """Examine this machine: exit 1 when a lesson would fail here, with a remedy for each finding."""
     import json
@@ -49,13 +52,13 @@ def doctor(as_json: AsJson = False) -> None:
 def _print_finding(subject: str, status: str, found: str, remedy: str) -> None:
     style = {"ok": "green", "note": "yellow", "fail": "bold red"}[status]
     out_console.print(f"{status:<5}", style=style, end="")
-    out_console.print(f"{subject:<20} {found}", markup=False, highlight=False, soft_wrap=True)
+    answer(f"{subject:<20} {found}")
     if remedy:
-        out_console.print(f"{'':26}-> {remedy}", markup=False, highlight=False, soft_wrap=True)
+        answer(f"{'':26}-> {remedy}")
 
 
 @app.command()
-@reported
+@reported("interrupted; no kernel is left behind")
 def run(
     names: Names = None,
     profile: Annotated[str, typer.Option("--profile", help="cpu (the lessons' own values), smoke, gpu, ...")] = "cpu",
@@ -78,12 +81,12 @@ def run(
     outcomes = _execute(lessons, plan, out, cell_timeout, jobs)
     write_run(outcomes, out, profile)
     print_table(outcomes, out_console)
-    out_console.print(f"see {out / 'index.html'}", markup=False, soft_wrap=True)
+    answer(f"see {out / 'index.html'}")
     raise typer.Exit(0 if all(outcome.ok for outcome in outcomes) else 1)
 
 
 @app.command()
-@reported
+@reported("interrupted; no kernel is left behind")
 def store(names: Names = None, jobs: Jobs = 1, cell_timeout: CellTimeout = 240, notebooks: Folder = None) -> None:
     """Execute lessons at their own values and store the outputs in them; a lesson that fails is left as it was."""
     from bertft_helpers.files import scratch_folder
@@ -104,7 +107,7 @@ def store(names: Names = None, jobs: Jobs = 1, cell_timeout: CellTimeout = 240, 
 
 
 @app.command()
-@reported
+@reported("interrupted; no kernel is left behind")
 def check(
     names: Names = None,
     execute: Annotated[bool, typer.Option("--execute", help="Also run the cells and compare their outputs.")] = False,
@@ -114,7 +117,6 @@ def check(
     notebooks: Folder = None,
 ) -> None:
     """Check stored lessons: their files, and with --execute their outputs against a fresh run."""
-    import json
 
     from bertft_helpers.series import catalogue
     from bertft_helpers.series.execute.comparison import compare_outputs
@@ -127,16 +129,16 @@ def check(
         problems += check_folder(folder)
     equal = compare_outputs(lessons, cell_timeout, jobs, to_stderr=as_json) if execute else None
     if as_json:
-        print(json.dumps({"problems": [problem.as_dict() for problem in problems], "outputs_equal": equal}))
+        answer_json({"problems": [problem.as_dict() for problem in problems], "outputs_equal": equal})
     else:
         for problem in problems:
-            out_console.print(str(problem), markup=False, highlight=False, soft_wrap=True)
-        out_console.print(f"{len(lessons)} lessons, {len(problems)} problems in their files", highlight=False)
+            answer(str(problem))
+        answer(f"{len(lessons)} lessons, {len(problems)} problems in their files")
     raise typer.Exit(1 if problems or equal is False else 0)
 
 
 @app.command("map")
-@reported
+@reported()
 def write_map(
     run_file: Annotated[Path, typer.Option("--run", help="run.json of a complete run.")] = Path("build/run.json"),
     notebooks: Folder = None,
@@ -150,11 +152,11 @@ def write_map(
     (folder / "README.md").write_text(overview.map_text(folder, costs), encoding="utf-8")
     COSTS.write_text(overview.costs_text(costs), encoding="utf-8")
     (folder / overview.PICTURE).write_bytes(overview.picture_of(folder))
-    out_console.print(f"wrote {folder.name}/README.md", highlight=False)
+    answer(f"wrote {folder.name}/README.md")
 
 
 @app.command()
-@reported
+@reported("interrupted; call it again to go on with what is missing")
 def study(
     name: Annotated[str, typer.Argument(help="freezing, learning_rates, batch_sizes, small_data, ...")],
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that run side by side.")] = 1,
@@ -178,12 +180,12 @@ def study(
         task = progress.add_task(name, total=len(chosen.cells) * len(chosen.seeds))
         rows = run_study(chosen, path, executor, lambda done, _: progress.update(task, completed=done))
     broken = int(rows["error"].notna().sum())
-    out_console.print(f"{path.name}: {len(rows)} runs, {broken} of them raised an error", highlight=False)
+    answer(f"{path.name}: {len(rows)} runs, {broken} of them raised an error")
     raise typer.Exit(1 if broken else 0)
 
 
 @app.command()
-@reported
+@reported()
 def stamp(
     origin: Origin = None,
     clear: Annotated[bool, typer.Option("--clear", help="Take the stamp back.")] = False,
@@ -197,11 +199,11 @@ def stamp(
         raise UserError("give one of OWNER/REPO@TAG and --clear")
     source = UNSTAMPED if origin is None else source_of(origin)
     changed = stamp_lessons(notebooks or catalogue.find_folder(), source)
-    out_console.print(f"{changed} lessons changed: {source}", markup=False, highlight=False, soft_wrap=True)
+    answer(f"{changed} lessons changed: {source}")
 
 
 @app.command()
-@reported
+@reported()
 def workshop(
     out: Annotated[Path, typer.Option("--out", help="A new or empty folder.", file_okay=False)],
     n_train: Annotated[
@@ -215,7 +217,7 @@ def workshop(
 
     with error_console.status("workshop") as status:
         build(notebooks or catalogue.find_folder(), out, n_train, lambda part: status.update(f"writing {part}"))
-    out_console.print(f"wrote {out}", markup=False, highlight=False, soft_wrap=True)
+    answer(f"wrote {out}")
 
 
 def _execute(lessons: list, plan: dict, out: Path, cell_timeout: int, jobs: int) -> list:

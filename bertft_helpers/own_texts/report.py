@@ -19,12 +19,13 @@ from jinja2 import Environment, StrictUndefined
 from bertft_helpers import plots
 from bertft_helpers.metrics import confusion_matrix, reliability
 from bertft_helpers.own_texts.prepared import PARTS, share_cut
-from bertft_helpers.own_texts.run import TaskRecord
 from bertft_helpers.own_texts.scores import confident_mistakes, frequent_confusions, slices, weakest
 from bertft_helpers.tables import visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from bertft_helpers.own_texts.run import TaskRecord
 
 MOST_DRAWN = 20  # classes in the confusion figure; beyond that nobody can read it
 LONGEST_NAME, LONGEST_TEXT = 40, 300

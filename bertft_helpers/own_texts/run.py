@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import dataclasses
-import json
-import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,25 +14,36 @@ from transformers import BertForSequenceClassification
 
 from bertft_helpers.batching import Batch, make_loader
 from bertft_helpers.config import TrainConfig
-from bertft_helpers.errors import UserError
+from bertft_helpers.errors import RunError, UserError
 from bertft_helpers.evaluation import Predictions, predict
-from bertft_helpers.files import write_json
+from bertft_helpers.files import new_folder, read_json, write_json, write_text
 from bertft_helpers.history import History, write_csv
 from bertft_helpers.inference import TextClassifier
 from bertft_helpers.losses import LossFn, balanced_weights, classification_loss, weighted_loss
 from bertft_helpers.models import build_classifier
 from bertft_helpers.optim import linear_warmup, parameter_groups
 from bertft_helpers.own_texts import baselines
+from bertft_helpers.own_texts import folder as run_folder
+from bertft_helpers.own_texts.costs import Meter
 from bertft_helpers.own_texts.prepared import PARTS, Prepared, introduction, prepare, warnings_about
+from bertft_helpers.own_texts.report import report_page
 from bertft_helpers.own_texts.results import collect_results
-from bertft_helpers.own_texts.settings import TaskSettings, claim, plan
-from bertft_helpers.own_texts.sources import load_source
+from bertft_helpers.own_texts.scores import scores_of
+from bertft_helpers.own_texts.settings import TaskSettings, plan
+from bertft_helpers.own_texts.sources import digest_of, load_source
 from bertft_helpers.pretrained import find_checkpoint, load_encoder, load_tokenizer
-from bertft_helpers.reading import Reading
-from bertft_helpers.resume.processes import AgreedStopping, Processes, require_equal, share_gradients, shared_loss
+from bertft_helpers.reading import FOUND_OUT, Format, Reading
+from bertft_helpers.resume.processes import (
+    AgreedStopping,
+    Processes,
+    as_first,
+    joined,
+    require_equal,
+    share_gradients,
+    shared_loss,
+)
 from bertft_helpers.resume.run import fit_resumable
 from bertft_helpers.resume.states import states_in
-from bertft_helpers.runtime import peak_memory_mb, reset_peak_memory
 from bertft_helpers.speed.vocabulary import compact_vocabulary, restore_vocabulary
 from bertft_helpers.training import EarlyStopping, steps_per_run
 
@@ -55,42 +65,123 @@ class TaskRecord:
     results: dict[str, Any]
 
 
+def train_classifier(
+    source: str | Path,
+    out: str | Path,
+    *,
+    text_column: str = "text",
+    label_column: str = "label",
+    checkpoint: str = "bundled",
+    max_length: int = 256,
+    policy: str = "head+tail",
+    class_weights: bool = False,
+    epochs: int | None = None,
+    learning_rate: float | None = None,
+    batch_size: int = 16,
+    seed: int = 0,
+    how: Format = FOUND_OUT,
+    device: str | None = None,
+    on_note: Say = print,
+    on_step: OnStep | None = None,
+) -> dict[str, Any] | None:
+    """A classifier for the texts in ``source``, trained, tested once and reported in the folder ``out``.
+
+    What ``bertft train`` does; call it again after any interruption and it goes on, and after the end it answers with
+    the same results. They are returned as they stand in ``results.json``; in all processes but the first it is None.
+    Raises UserError for texts or settings that cannot be, RunError for what could not be done, OSError for what the
+    system refuses.
+    """
+    settings = TaskSettings(
+        source=str(source),
+        text_column=text_column,
+        label_column=label_column,
+        checkpoint=checkpoint,
+        max_length=max_length,
+        policy=policy,
+        class_weights=class_weights,
+        seed=seed,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        how=how,
+    )
+    with joined(device) as processes:
+        say = on_note if processes.is_first else _say_nothing
+        results = as_first(lambda: _answer_again(settings, Path(out), say), processes)
+        if results is None:
+            record = run_task(settings, Path(out), processes, say, on_step if processes.is_first else None)
+            results = None if record is None else record.results
+    return results
+
+
+def _say_nothing(line: str) -> None:
+    """What a process that is not the first has to say."""
+
+
+def _answer_again(settings: TaskSettings, out: Path, say: Say) -> dict[str, Any] | None:
+    """The results of a finished run, which answers only for the texts and settings that are in it."""
+    results = run_folder.finished_results(out, say)
+    if results is not None:
+        dataset, _ = load_source(settings.source, settings.text_column, settings.label_column, settings.how)
+        run_folder.refuse_other(out, settings, digest_of(dataset))
+        say("this run is finished; its results:")
+    return results
+
+
 def run_task(
     settings: TaskSettings, out: Path, processes: Processes, say: Say = print, on_step: OnStep | None = None
 ) -> TaskRecord | None:
-    """Train and test once; call it again with the same folder after any interruption and it goes on.
+    """Train, save the model, test once, compare, report; with the same folder it goes on after any interruption.
 
-    ``out`` gets ``run.json`` and ``training``; ``finish`` adds the model and the results. Returns None in all processes
-    but the first. Raises ValueError for texts that cannot be learned from and for a folder that holds another run,
-    FileNotFoundError, and what the training loop raises.
+    ``out`` is held until the end. Returns None in all processes but the first. Raises as ``train_classifier`` does.
     """
-    prepared, max_length, reading = _get_ready(settings, out, processes)
-    notes = warnings_about(prepared, max_length, settings.policy, settings.class_weights)
-    _introduce(prepared, reading, notes, say)
-    reset_peak_memory()
-    clock, processor = time.perf_counter(), time.process_time()
-    model, history, config, best_epoch = train(prepared, settings, out / "training", processes, say, on_step)
-    costs = {
-        "training_seconds": round(time.perf_counter() - clock, 1),
-        "training_processor_seconds": round(time.process_time() - processor, 1),
-        "peak_memory_mb": round(peak_memory_mb(processes.device)),
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "processes": processes.count,
-        "device": str(processes.device),
-    }
+    prepared, max_length, reading, model = _get_ready(settings, processes)
+    with contextlib.ExitStack() as held:
+        as_first(lambda: run_folder.take(out, settings, prepared.digest, held), processes)
+        notes = warnings_about(prepared, max_length, settings.policy, settings.class_weights)
+        _introduce(prepared, reading, notes, say)
+        meter = Meter(out / run_folder.TRAINING, processes.device)
+        model, history, config, best_epoch = train(
+            model, prepared, settings, out / run_folder.TRAINING, processes, say, _metered(on_step, meter, processes)
+        )
+        if not processes.is_first:
+            return None
+        meter.write()
+        run = {**dataclasses.asdict(settings), **dataclasses.asdict(config), **meter.sums()}
+        run |= {"parameters": sum(parameter.numel() for parameter in model.parameters())}
+        run |= {"processes": processes.count, "device": str(processes.device)}
+        run |= {"epochs_done": len(history.epochs), "best_epoch": best_epoch}
+        predictions = {part: predict(model, make_loader(prepared.examples[part], 64)) for part in PARTS[1:]}
+        run_folder.require_held(out)
+        _save_model(out, settings, prepared, max_length, model, predictions["test"])
+        say("the model is saved and was tested once; now the baselines on the same texts")
+        others = _baselines(prepared, settings.checkpoint, processes.device)
+        results = collect_results(prepared, predictions, others, run, notes)
+        record = TaskRecord(settings, max_length, prepared, model, history, predictions, others, results)
+        _finish(record, out)
+        return record
+
+
+def _metered(on_step: OnStep | None, meter: Meter, processes: Processes) -> OnStep | None:
+    """``on_step`` that also keeps the sums of what the run has cost; only the first process has any."""
     if not processes.is_first:
         return None
-    say("testing once, and the baselines on the same texts")
-    predictions = {part: predict(model, make_loader(prepared.examples[part], 64)) for part in PARTS[1:]}
-    others = _baselines(prepared, settings.checkpoint, processes.device)
-    run = {**dataclasses.asdict(settings), **dataclasses.asdict(config), **costs}
-    run |= {"epochs_done": len(history.epochs), "best_epoch": best_epoch}
-    results = collect_results(prepared, predictions, others, run, notes)
-    return TaskRecord(settings, max_length, prepared, model, history, predictions, others, results)
+
+    def metered(done: int, planned: int) -> None:
+        meter.tick()
+        if on_step is not None:
+            on_step(done, planned)
+
+    return metered
 
 
-def _get_ready(settings: TaskSettings, out: Path, processes: Processes) -> tuple[Prepared, int, Reading]:
-    """The prepared texts, the length that they were cut to, how they were read; all checked before ``out`` is taken."""
+def _get_ready(
+    settings: TaskSettings, processes: Processes
+) -> tuple[Prepared, int, Reading, BertForSequenceClassification]:
+    """The prepared texts, the length that they were cut to, how they were read, and the untrained model.
+
+    All that can be refused: it comes before a folder is taken.
+    """
     _require_bert(settings.checkpoint)
     dataset, reading = load_source(settings.source, settings.text_column, settings.label_column, settings.how)
     tokenizer = load_tokenizer(settings.checkpoint)
@@ -100,8 +191,7 @@ def _get_ready(settings: TaskSettings, out: Path, processes: Processes) -> tuple
     )
     plan(settings, len(prepared.examples["train"]), processes.device)  # refuses settings that cannot be
     require_equal("texts", prepared.digest, processes, "give all of them the same data")
-    claim(out, settings, prepared.digest, processes.is_first)
-    return prepared, max_length, reading
+    return prepared, max_length, reading, build_classifier(settings.checkpoint, prepared.label_names, settings.seed)
 
 
 def _introduce(prepared: Prepared, reading: Reading, notes: list[str], say: Say) -> None:
@@ -111,12 +201,14 @@ def _introduce(prepared: Prepared, reading: Reading, notes: list[str], say: Say)
 
 def _require_bert(checkpoint: str) -> None:
     """Other architectures would load with most weights missing, and train badly without an error."""
-    kind = json.loads((find_checkpoint(checkpoint) / "config.json").read_text(encoding="utf-8")).get("model_type")
+    config = read_json(find_checkpoint(checkpoint) / "config.json", "get the checkpoint's files anew")
+    kind = config.get("model_type")
     if kind != "bert":
         raise UserError(f"the checkpoint {checkpoint!r} is of the type {kind!r}; BERT models ('bert') can be trained")
 
 
 def train(
+    model: BertForSequenceClassification,
     prepared: Prepared,
     settings: TaskSettings,
     folder: Path,
@@ -127,7 +219,7 @@ def train(
     """The model with the weights of its best epoch, the history, the loop's settings and the best epoch's number."""
     examples = prepared.examples
     config, patience = plan(settings, len(examples["train"]), processes.device)
-    model = build_classifier(settings.checkpoint, prepared.label_names, settings.seed).to(processes.device)
+    model = model.to(processes.device)
     loader = make_loader(examples["train"], config.batch_size, seed=config.seed)
     compact = compact_vocabulary(model, examples["train"].input_ids)
     optimizer = torch.optim.AdamW(parameter_groups(model, config.learning_rate, config.weight_decay), fused=True)
@@ -186,21 +278,37 @@ def _baselines(prepared: Prepared, checkpoint: str, device: torch.device) -> lis
     ]
 
 
-def finish(record: TaskRecord, out: Path, report: str) -> None:
-    """Write model, history, report and, last, ``results.json``; then the training states are not needed any more."""
-    shutil.rmtree(out / "model", ignore_errors=True)  # of a call that was killed while it finished
-    tokenizer = load_tokenizer(record.settings.checkpoint)
-    scores = record.results["test"]
+def _save_model(
+    out: Path,
+    settings: TaskSettings,
+    prepared: Prepared,
+    max_length: int,
+    model: BertForSequenceClassification,
+    test: Predictions,
+) -> None:
+    """Save the model before anything that may fail; one that a call before this has saved is the same, and stays."""
+    if (out / run_folder.MODEL).exists():
+        if missing := run_folder.missing_from_model(out):
+            raise RunError(f"{out / run_folder.MODEL} lacks {' and '.join(missing)}: move it away and call again")
+        return
+    scores = scores_of(test.labels, test.classes, prepared.label_names)
     facts = {
-        "training texts": len(record.prepared.examples["train"]),
+        "training texts": len(prepared.examples["train"]),
         "accuracy on test texts": f"{scores['accuracy']:.3f} ({scores['texts']} texts)",
         "macro F1 on test texts": f"{scores['macro_f1']:.3f}",
-        "compared": record.results["verdict"],
-        "texts longer than the limit": f"cut by the policy {record.settings.policy!r}; other tools keep the head",
+        "texts longer than the limit": f"cut by the policy {settings.policy!r}; other tools keep the head",
     }
-    classifier = TextClassifier(record.model.cpu(), tokenizer, record.max_length, policy=record.settings.policy)
-    classifier.save(out / "model", facts)
-    write_csv(record.history, out / "history")
-    (out / "report.html").write_text(report, encoding="utf-8")
+    classifier = TextClassifier(
+        copy.deepcopy(model).cpu(), load_tokenizer(settings.checkpoint), max_length, policy=settings.policy
+    )
+    classifier.save(out / run_folder.MODEL, facts)
+
+
+def _finish(record: TaskRecord, out: Path) -> None:
+    """Write history, report and, last, ``results.json``; then the training states are not needed any more."""
+    if not (out / "history").exists():
+        with new_folder(out / "history") as draft:
+            write_csv(record.history, draft)
+    write_text(out / "report.html", report_page(record))
     write_json(out / "results.json", record.results)
-    shutil.rmtree(out / "training", ignore_errors=True)
+    run_folder.clear_training(out / run_folder.TRAINING)

@@ -1,18 +1,14 @@
-"""What a run on your own texts was asked to do, what follows from that, and the folder that belongs to it."""
+"""What a run on your own texts was asked to do, what follows from that, what can be asked for."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
-from pathlib import Path
-from typing import Any
 
 import torch
 
 from bertft_helpers.config import TrainConfig
 from bertft_helpers.errors import UserError
-from bertft_helpers.files import write_json
 from bertft_helpers.reading import FOUND_OUT, Format
 from bertft_helpers.runtime import pick_precision
 
@@ -20,6 +16,8 @@ RATES = {"bundled": 2e-4}  # on the plateau of the study learning_rates, a littl
 USUAL_RATE = 3e-5  # Devlin et al. 2019: 5e-5, 3e-5 or 2e-5
 FEWEST_EPOCHS, MOST_EPOCHS, PLANNED_STEPS = 3, 15, 3000
 PATIENCE_EPOCHS, PATIENCE_STEPS = 2, 40
+LENGTHS = (8, 512)  # tokens: fewer say nothing, BERT has no positions for more
+LARGEST_SEED = 2**60  # every generator below takes this many
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +26,8 @@ class TaskSettings:
 
     Batch 16, a warm-up of a tenth of the steps and the rate of 2e-4 for the bundled checkpoint are those with which the
     study ``small_data`` learned from 5 to 80 texts per class without a failed run. Texts beyond ``max_length`` tokens
-    are cut by ``policy``; head and tail did best in Sun et al. 2019.
+    are cut by ``policy``; head and tail did best in Sun et al. 2019. Raises UserError naming the setting, its value and
+    what is allowed.
     """
 
     source: str
@@ -46,6 +45,23 @@ class TaskSettings:
     test: float = 0.2
     how: Format = FOUND_OUT  # what is known of the file beforehand
 
+    def __post_init__(self) -> None:
+        whole = f"a whole number from 0 to {LARGEST_SEED}"
+        self._require("seed", _is_whole(self.seed, 0, LARGEST_SEED), whole)
+        self._require("max_length", _is_whole(self.max_length, *LENGTHS), f"a whole number from {LENGTHS[0]} to 512")
+        self._require("batch_size", _is_whole(self.batch_size, 1), "a whole number of at least 1")
+        self._require("epochs", self.epochs is None or _is_whole(self.epochs, 1), "a whole number of at least 1")
+        rate = self.learning_rate
+        self._require("learning_rate", rate is None or 0 < rate < math.inf, "above 0, such as 2e-5 to 5e-4 for BERT")
+
+    def _require(self, name: str, holds: bool, allowed: str) -> None:
+        if not holds:
+            raise UserError(f"{name} is {getattr(self, name)!r}; it must be {allowed}")
+
+
+def _is_whole(value: object, least: int, most: float = math.inf) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
 
 def plan(settings: TaskSettings, train_count: int, device: torch.device) -> tuple[TrainConfig, int]:
     """The settings of the training loop, and the patience of early stopping in epochs.
@@ -56,41 +72,13 @@ def plan(settings: TaskSettings, train_count: int, device: torch.device) -> tupl
     far better than 5 in the study ``small_data``.
     """
     steps = math.ceil(train_count / settings.batch_size)
-    epochs = settings.epochs or min(MOST_EPOCHS, max(FEWEST_EPOCHS, PLANNED_STEPS // steps))
+    usual = min(MOST_EPOCHS, max(FEWEST_EPOCHS, PLANNED_STEPS // steps))
+    rate = RATES.get(settings.checkpoint, USUAL_RATE) if settings.learning_rate is None else settings.learning_rate
     config = TrainConfig(
         seed=settings.seed,
-        epochs=epochs,
+        epochs=usual if settings.epochs is None else settings.epochs,
         batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate or RATES.get(settings.checkpoint, USUAL_RATE),
+        learning_rate=rate,
         precision=str(pick_precision(device)).removeprefix("torch."),
     )
     return config, max(PATIENCE_EPOCHS, math.ceil(PATIENCE_STEPS / steps))
-
-
-def claim(out: Path, settings: TaskSettings, digest: str, writes: bool) -> None:
-    """Make ``out`` this run's folder. Raises ValueError when it holds something else, naming the differences."""
-    path = out / "run.json"
-    wanted = {**dataclasses.asdict(settings), "texts": digest}
-    if path.is_file():
-        saved = json.loads(path.read_text(encoding="utf-8"))
-        different = [
-            f"{name} (there {saved.get(name)!r}, now {value!r})"
-            for name, value in wanted.items()
-            if name != "source" and saved.get(name) != value
-        ]
-        if different:
-            raise UserError(
-                f"{out} holds another run; different are {'; '.join(different)}. Give the same settings and texts "
-                "to go on with it, or another --out."
-            )
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out} exists and holds no run of this command; choose another --out")
-    elif writes:
-        out.mkdir(parents=True, exist_ok=True)
-        write_json(path, wanted)
-
-
-def finished_results(out: Path) -> dict[str, Any] | None:
-    """The results of the run in ``out``, or None while it is not finished."""
-    path = out / "results.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None

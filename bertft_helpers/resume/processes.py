@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -21,6 +22,8 @@ from bertft_helpers.errors import RunError
 from bertft_helpers.losses import IGNORE, LossFn
 from bertft_helpers.runtime import pick_device
 from bertft_helpers.training import EarlyStopping
+
+Result = TypeVar("Result")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,6 +114,29 @@ class AgreedStopping(EarlyStopping):
         agreed = [row]
         dist.broadcast_object_list(agreed, src=0)
         return super().update(agreed[0], model)
+
+
+def as_first(work: Callable[[], Result], processes: Processes) -> Result:
+    """What ``work`` gives in the first process, which alone does it, in all of them.
+
+    When it raises there, the others raise RunError with the same words.
+    """
+    if processes.count == 1:
+        return work()
+    outcome: list[Any] = [None, None]
+    if not processes.is_first:
+        dist.broadcast_object_list(outcome, src=0)
+        if outcome[1] is not None:
+            raise RunError(outcome[1])
+        return outcome[0]
+    try:
+        outcome[0] = work()
+    except Exception as error:
+        outcome[1] = str(error)
+        raise
+    finally:
+        dist.broadcast_object_list(outcome, src=0)
+    return outcome[0]
 
 
 def require_equal(what: str, value: object, processes: Processes, remedy: str) -> None:

@@ -178,7 +178,7 @@ def test_bad_settings_exit_2_before_a_folder_is_taken(finished: Path, tmp_path: 
     known = ("train", finished / "texts.csv", *COLUMNS, "--out", tmp_path / "out")
     wrong = bertft(*known, "--learning-rate", -1)
     assert wrong.exit_code == 2
-    assert "learning_rate is -1.0; it must be greater than 0" in wrong.stderr
+    assert "learning_rate is -1.0; it must be above 0" in wrong.stderr
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "config.json").write_text('{"model_type": "roberta"}')
     wrong = bertft(*known, "--checkpoint", tmp_path / "other")

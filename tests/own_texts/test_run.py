@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from pathlib import Path
 
@@ -12,10 +13,12 @@ from minimal import parameters_of
 from own_data import labelled_rows, run, settings_for, tiny_checkpoint, write_csv
 
 from bertft_helpers.data import load_texts, select_view
+from bertft_helpers.errors import UserError
 from bertft_helpers.own_texts import baselines
+from bertft_helpers.own_texts.folder import take
 from bertft_helpers.own_texts.prepared import prepare, warnings_about
 from bertft_helpers.own_texts.results import judge_fine_tuning
-from bertft_helpers.own_texts.settings import TaskSettings, claim, plan
+from bertft_helpers.own_texts.settings import TaskSettings, plan
 from bertft_helpers.own_texts.sources import digest_of, load_source, split_by_class
 from bertft_helpers.pretrained import load_tokenizer
 
@@ -58,22 +61,25 @@ def test_a_run_that_is_interrupted_ends_as_one_that_is_not(tmp_path: Path, data:
     assert whole.results["test"] == resumed.results["test"]
 
 
+def taken(out: Path, settings: TaskSettings, digest: str) -> None:
+    with contextlib.ExitStack() as held:
+        take(out, settings, digest, held)
+
+
 def test_a_folder_with_another_run_is_refused_with_every_difference(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    claim(out, TaskSettings("a.csv", seed=1), "1234", writes=True)
-    claim(out, TaskSettings("moved/a.csv", seed=1), "1234", writes=True)  # the same texts at another place
-    with pytest.raises(
-        ValueError, match=r"another run; different are max_length \(there 256, now 64\); seed \(there 1"
-    ):
-        claim(out, TaskSettings("a.csv", seed=2, max_length=64), "1234", writes=True)
-    with pytest.raises(ValueError, match=r"different are texts \(there '1234', now '5678'\)"):
-        claim(out, TaskSettings("a.csv", seed=1), "5678", writes=True)
+    taken(out, TaskSettings("a.csv", seed=1), "1234")
+    taken(out, TaskSettings("moved/a.csv", seed=1), "1234")  # the same texts at another place
+    with pytest.raises(UserError, match=r"another run; different are max_length \(there 256, now 64\); seed \(there 1"):
+        taken(out, TaskSettings("a.csv", seed=2, max_length=64), "1234")
+    with pytest.raises(UserError, match=r"different are texts \(there '1234', now '5678'\)"):
+        taken(out, TaskSettings("a.csv", seed=1), "5678")
 
 
 def test_a_folder_with_something_else_is_refused_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("precious")
-    with pytest.raises(ValueError, match="holds no run of this command; choose another --out"):
-        claim(tmp_path, TaskSettings("a.csv"), "1234", writes=True)
+    with pytest.raises(UserError, match="holds no run of this command; choose another --out"):
+        taken(tmp_path, TaskSettings("a.csv"), "1234")
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 

@@ -8,9 +8,10 @@ import sys
 import time
 from collections.abc import Sequence
 
+from bertft_helpers.interrupts import signals_as_interrupt
 from bertft_helpers.series.catalogue import Lesson
 from bertft_helpers.series.execute.kernels import kernel_environment
-from bertft_helpers.series.execute.process_tree import end_process_tree, term_as_interrupt
+from bertft_helpers.series.execute.process_tree import end_process_tree
 
 
 def compare_outputs(lessons: Sequence[Lesson], cell_timeout: int, jobs: int = 1, to_stderr: bool = False) -> bool:
@@ -24,7 +25,7 @@ def compare_outputs(lessons: Sequence[Lesson], cell_timeout: int, jobs: int = 1,
     command += [f"--color={'yes' if sys.stdout.isatty() else 'no'}"]
     if jobs > 1:  # cells of one lesson share a kernel, so a lesson stays with one worker
         command += ["-n", str(jobs), "--dist", "loadscope"]
-    with kernel_environment() as env, term_as_interrupt():
+    with kernel_environment() as env, signals_as_interrupt():
         where = sys.stderr if to_stderr else None
         process = subprocess.Popen(
             [*command, *(str(lesson.path) for lesson in lessons)], env=env, stdout=where, start_new_session=True

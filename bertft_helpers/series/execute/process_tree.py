@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -21,20 +20,6 @@ def end_process_tree(process: subprocess.Popen) -> None:
     process.wait()
     if process.stdin:
         process.stdin.close()
-
-
-@contextmanager
-def term_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM end the work as Ctrl-C does: in order, with its kernels."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 def descendants(pid: int) -> list[psutil.Process]:

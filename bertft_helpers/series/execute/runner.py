@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bertft_helpers.files import scratch_folder
+from bertft_helpers.interrupts import signals_as_interrupt
 from bertft_helpers.series.catalogue import Lesson
 from bertft_helpers.series.execute.kernels import kernel_environment
-from bertft_helpers.series.execute.process_tree import descendants, end_process_tree, memory_of, term_as_interrupt
+from bertft_helpers.series.execute.process_tree import descendants, end_process_tree, memory_of
 
 CELL_TIMEOUT = 240  # seconds; the longest experiment may take four minutes in all
 _GRACE = 45  # seconds a worker may take to start a kernel, or to report that a cell is over its limit
@@ -120,12 +121,12 @@ def run_lessons(
 ) -> list[Outcome]:
     """Execute lessons into ``out``, at most ``jobs`` side by side; a failing lesson does not stop the others.
 
-    Returns the outcomes in the order of the lessons. Raises ``KeyboardInterrupt`` on Ctrl-C and on SIGTERM, after
+    Returns the outcomes in the order of the lessons. Raises ``KeyboardInterrupt`` on Ctrl-C, SIGTERM and SIGHUP, after
     every worker and kernel has ended.
     """
     out.mkdir(parents=True, exist_ok=True)
     waiting, running, done = list(lessons), {}, {}
-    with kernel_environment() as env, term_as_interrupt(), ExitStack() as stack:
+    with kernel_environment() as env, signals_as_interrupt(), ExitStack() as stack:
         stack.callback(lambda: [worker.close() for worker in running.values()])
         while waiting or running:
             while waiting and len(running) < jobs:

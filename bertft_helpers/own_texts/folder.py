@@ -1,0 +1,109 @@
+"""The folder of a run: taken by one command at a time, told from other folders, cleaned only of what we put there.
+
+``run.json`` says what the run was asked to do, ``training`` holds its states, ``model``, ``history`` and
+``report.html`` what came out; ``results.json`` is written last and makes the run a finished one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bertft_helpers.errors import RunError, UserError
+from bertft_helpers.files import DRAFT, held, read_json, remove_folder, sweep, write_json
+from bertft_helpers.own_texts.settings import TaskSettings
+from bertft_helpers.resume.states import states_in
+
+Say = Callable[[str], None]
+MODEL, TRAINING = "model", "training"
+MODEL_FILES = ("config.json", "model.safetensors")
+ANEW = "move the folder away, or remove it, and call bertft train again"
+
+
+def take(out: Path, settings: TaskSettings, digest: str, held_by: contextlib.ExitStack) -> None:
+    """Make ``out`` this run's folder and hold it until ``held_by`` is closed; drafts of killed calls are removed.
+
+    Raises UserError when it holds something else, naming the differences, and RunError when another process is at it.
+    """
+    refuse_other(out, settings, digest)  # before anything is written there, the lock included
+    out.mkdir(parents=True, exist_ok=True)
+    held_by.enter_context(held(out))
+    sweep(out)
+    refuse_other(out, settings, digest)  # it may have become another's until it was held
+    if not (out / "run.json").is_file():
+        write_json(out / "run.json", _identity(settings, digest))
+
+
+def refuse_other(out: Path, settings: TaskSettings, digest: str) -> None:
+    """Raise UserError when ``out`` holds another run or something else; RunError when its ``run.json`` is damaged."""
+    if (out / "run.json").is_file():
+        saved = read_json(out / "run.json", ANEW)
+        different = [
+            f"{name} (there {saved.get(name)!r}, now {value!r})"
+            for name, value in _identity(settings, digest).items()
+            if name != "source" and saved.get(name) != value
+        ]
+        if different:
+            raise UserError(
+                f"{out} holds another run; different are {'; '.join(different)}. Give the same settings and texts "
+                "to go on with it, or another --out."
+            )
+    elif out.exists() and (not out.is_dir() or any(map(_is_anothers, out.iterdir()))):
+        raise UserError(f"{out} exists and holds no run of this command; choose another --out")
+
+
+def _identity(settings: TaskSettings, digest: str) -> dict[str, Any]:
+    return {**dataclasses.asdict(settings), "texts": digest}
+
+
+def _is_anothers(path: Path) -> bool:
+    """Whether a file can be of something else than a first call that was killed while it took the folder."""
+    return path.name != ".lock" and not DRAFT.fullmatch(path.name)
+
+
+def finished_results(out: Path, say: Say) -> dict[str, Any] | None:
+    """The results of the run in ``out``; None while it is not finished, and when its model is gone.
+
+    Raises RunError for a damaged ``results.json`` and for a model of which a part is missing.
+    """
+    path = out / "results.json"
+    if not path.is_file():
+        return None
+    results = read_json(path, "remove it and call bertft train again, which makes it anew")
+    if not (out / MODEL).exists():
+        say(f"the model of this finished run is gone from {out}: it is trained again")
+        return None
+    missing = missing_from_model(out)
+    if missing:
+        raise RunError(
+            f"the model of this finished run has lost {' and '.join(missing)}: move {out / MODEL} away and call "
+            "bertft train again, which trains it anew"
+        )
+    return results
+
+
+def missing_from_model(out: Path) -> list[str]:
+    """The files without which the run's model cannot be loaded."""
+    return [name for name in MODEL_FILES if not (out / MODEL / name).is_file()]
+
+
+def require_held(out: Path) -> None:
+    """Raise RunError when the folder was removed or replaced while the run was at work."""
+    if not (out / ".lock").is_file() or not (out / "run.json").is_file():
+        raise RunError(
+            f"{out} was removed or replaced while the run was at work, so its model has no place; call again"
+        )
+
+
+def clear_training(folder: Path) -> None:
+    """Remove the states and what else a run keeps in ``training``; a user's files stay, and then the folder too."""
+    sweep(folder)
+    for state in states_in(folder):
+        remove_folder(state)
+    for name in ("costs.json", ".lock"):
+        (folder / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # not empty: something in it is not ours
+        folder.rmdir()

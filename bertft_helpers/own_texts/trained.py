@@ -1,0 +1,91 @@
+"""What a trained classifier is for: scoring labelled texts and labelling others, from the folder of its run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bertft_helpers.errors import MissingError
+from bertft_helpers.files import read_json
+from bertft_helpers.inference import TextClassifier
+from bertft_helpers.own_texts import labelling
+from bertft_helpers.own_texts.folder import MODEL, Say
+from bertft_helpers.own_texts.scores import score_texts
+from bertft_helpers.own_texts.sources import load_source
+from bertft_helpers.reading import FOUND_OUT, Format, Reading
+from bertft_helpers.runtime import pick_device
+
+TOKEN_BUDGETS = {"cuda": 16_384, "cpu": 1_024}  # tokens per batch: small ones are faster on a CPU
+
+
+class Trained(NamedTuple):
+    """A classifier and the columns that it was trained on."""
+
+    classifier: TextClassifier
+    text_column: str
+    label_column: str
+
+
+def open_trained(folder: str | Path, device: str | None = None) -> Trained:
+    """The classifier in a run's folder, or in a model folder; columns are ``text`` and ``label`` where none are known.
+
+    Raises MissingError for a run without a model, RunError for a damaged ``run.json``.
+    """
+    folder = Path(folder)
+    inner = folder / MODEL
+    if (folder / "run.json").is_file() and not inner.is_dir():
+        why = "its model is gone" if (folder / "results.json").is_file() else "it is not finished"
+        raise MissingError(f"the run in {folder} has no model: {why}; call bertft train with --out {folder} again")
+    run = (folder if inner.is_dir() else folder.parent) / "run.json"
+    saved = read_json(run, "move it away, and name the columns (--text, --label)") if run.is_file() else {}
+    chosen = pick_device(device)
+    budget = TOKEN_BUDGETS.get(chosen.type, TOKEN_BUDGETS["cpu"])
+    classifier = TextClassifier.load(inner if inner.is_dir() else folder, chosen, budget)
+    return Trained(classifier, str(saved.get("text_column", "text")), str(saved.get("label_column", "label")))
+
+
+def evaluate_file(
+    folder: str | Path,
+    source: str | Path,
+    *,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    how: Format = FOUND_OUT,
+    device: str | None = None,
+    on_note: Say = print,
+) -> dict[str, Any]:
+    """Score a trained classifier on labelled texts: what ``bertft evaluate`` does. Columns are those of training.
+
+    Returns what ``scores.score_texts`` does. Raises UserError for texts, labels or columns that do not fit.
+    """
+    trained = open_trained(folder, device)
+    columns = text_column or trained.text_column, label_column or trained.label_column
+    dataset, reading = load_source(str(source), *columns, how)
+    _tell(reading, on_note)
+    return score_texts(trained.classifier, dataset)
+
+
+def label_file(
+    folder: str | Path,
+    source: str | Path,
+    out: str | Path | None,
+    *,
+    text_column: str | None = None,
+    how: Format = FOUND_OUT,
+    device: str | None = None,
+    on_note: Say = print,
+    on_rows: Callable[[int], None] = lambda rows: None,
+) -> labelling.Labelled:
+    """Label every row of a file, however large: what ``bertft predict`` does; see ``labelling.label_file``."""
+    trained = open_trained(folder, device)
+    out = None if out is None else Path(out)
+    done = labelling.label_file(trained.classifier, str(source), out, text_column or trained.text_column, on_rows, how)
+    _tell(done.reading, on_note)
+    return done
+
+
+def _tell(reading: Reading, on_note: Say) -> None:
+    """How a source was read is always said, as its rows are."""
+    for line in [reading.summary(), *(f"note: {note}" for note in reading.notes)]:
+        on_note(line)
