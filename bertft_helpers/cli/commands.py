@@ -20,6 +20,7 @@ class Commands(TyperGroup):
         end = args.index("--") if "--" in args else len(args)
         shown.tracebacks = "--debug" in args[:end]
         kept = [word for word in args[:end] if word != "--debug"] + args[end:]
+        ctx.meta["words"] = list(kept)
         return super().parse_args(ctx, kept)
 
     def invoke(self, ctx: Any) -> Any:
@@ -27,6 +28,6 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except UsageError as error:
-            if "--json" not in ctx.args:
+            if "--json" not in ctx.meta["words"]:
                 raise
             stop(error.format_message(), BAD_USAGE, as_json=True)

@@ -31,8 +31,10 @@ import_module("bertft_helpers.series.welcome").welcome("{number}");
 _SOURCE = re.compile(r'^SOURCE = "([^"\n]*)"', flags=re.MULTILINE)
 NOT_PUBLISHED = "Colab: not published yet"
 _UPLOAD = "Colab: upload this file, it installs its package itself"
-_GITHUB = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)@(?P<tag>[\w.+/-]+)")
-_GIT_URL = re.compile(r"(?:git\+)?(?P<url>(?:https|ssh|file)://[^\s\"'\\@]+)@(?P<tag>[\w.+/-]+)")
+_NAME = r"\w[\w-]*(?:\.[\w-]+)*"  # begins with a letter or digit, so it is no option and not `..`
+_TAG = r"(?P<tag>\w[\w+-]*(?:[./][\w+-]+)*)"
+_GITHUB = re.compile(rf"(?P<repository>{_NAME}/{_NAME})@{_TAG}")
+_GIT_URL = re.compile(rf"(?:git\+)?(?P<url>(?:(?:https|ssh)://\w|file:///\w)[^\s\"'\\@]*)@{_TAG}")
 _BADGE = re.compile(
     rf"^(?:{re.escape(NOT_PUBLISHED)}|{re.escape(_UPLOAD)}|\[Open in Colab\]\(\S+\) · \[Open in Kaggle\]\(\S+\))",
     flags=re.MULTILINE,

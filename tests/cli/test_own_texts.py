@@ -198,7 +198,7 @@ def test_a_run_that_is_not_finished_says_how_to_finish_it(finished: Path, tmp_pa
     shutil.copy(finished / "out" / "run.json", tmp_path / "run.json")
     done = bertft("evaluate", tmp_path, finished / "texts.csv")
     assert done.exit_code == 2
-    assert "is not finished: call bertft train with --out" in done.stderr
+    assert "has no model: it is not finished; call bertft train with --out" in done.stderr
 
 
 class Stub:

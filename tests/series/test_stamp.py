@@ -65,6 +65,15 @@ def test_an_origin_becomes_what_pip_installs_from(origin: str, source: str) -> N
         "https://ada:secret@example.org/x.git@v1",
         "https://e.org/x.git",
         'a/b@v"; import os',
+        "../..@x",
+        "./b@x",
+        "a/b@../../main",
+        "a/b@/main",
+        "-a/b@v1",
+        "a/b@-v1",
+        "ssh://-oProxyCommand=id/x@v1",
+        "https://-e.org/x@v1",
+        "file://host/x@v1",
     ],
 )
 def test_an_origin_without_tag_with_a_password_or_with_code_is_refused(origin: str) -> None:
