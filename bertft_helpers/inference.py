@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +13,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreT
 from bertft_helpers.batching import encode, move_batch, pad_batch, truncate
 from bertft_helpers.errors import MissingError, UserError
 from bertft_helpers.evaluation import evaluation_mode
+from bertft_helpers.files import new_folder
 from bertft_helpers.losses import forward_logits
 from bertft_helpers.validation import check_not_blank, check_texts
 
@@ -82,14 +80,8 @@ class TextClassifier:
         if folder.exists() and any(folder.iterdir()):
             raise UserError(f"{folder} is not empty; choose another folder or remove it")
         folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        try:
+        with new_folder(folder) as draft:
             self._write(draft, facts or {})
-            os.chmod(draft, 0o755)  # mkdtemp makes a private folder
-            os.replace(draft, folder)
-        except BaseException:
-            shutil.rmtree(draft, ignore_errors=True)
-            raise
 
     def _write(self, folder: Path, facts: Mapping[str, object]) -> None:
         tokenizer = copy.deepcopy(self.tokenizer)

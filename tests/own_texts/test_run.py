@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -250,3 +251,18 @@ def test_the_bundled_checkpoint_learns_the_news_and_is_not_worse_than_its_baseli
     assert record.results["test"]["accuracy"] > 0.7
     assert {row["model_is"] for row in record.results["baselines"]} <= {"better", "no clear difference"}
     assert record.results["baselines"][0]["model_is"] == "better"
+
+
+def test_the_script_in_the_readme_trains_scores_and_labels(
+    tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"```python\n(from bertft_helpers\.own_texts\.run .*?)```", readme, flags=re.DOTALL)
+    assert len(script.splitlines()) <= 25
+    monkeypatch.chdir(tmp_path)
+    for name in ("texts.csv", "more-labelled-texts.csv", "new-texts.csv"):
+        write_csv(tmp_path / name, labelled_rows(), columns=("story", "desk"))
+    quick = f'label_column="desk", checkpoint={str(checkpoint)!r}, epochs=1'
+    exec(script.replace('label_column="desk"', quick), {})
+    assert "36 rows labelled" in capsys.readouterr().out
+    assert len((tmp_path / "predicted.csv").read_text().splitlines()) == 37
