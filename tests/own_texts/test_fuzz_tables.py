@@ -124,13 +124,14 @@ def test_texts_come_out_as_they_went_in(checkpoint: Path) -> None:
 
 @pytest.mark.slow
 def test_five_thousand_tables(checkpoint: Path, report: Callable[[str, object], None]) -> None:
-    count = tried(THOROUGH, lambda table: look_at(table, checkpoint))
-    report("tables of every style looked at by a dry run", f"{count:,}")
+    assert tried(THOROUGH, lambda table: look_at(table, checkpoint)) >= THOROUGH
+    report("tables of every style looked at by a dry run", f"{THOROUGH:,}")
 
 
 @pytest.mark.slow
 def test_the_order_of_classes_does_not_depend_on_the_hash_seed(tmp_path: Path) -> None:
-    rows = [(f"text {n} {name}", name) for n in range(3) for name in ("7", "07", "10", "9", "a", "A", "ä", "1.5", "-1")]
+    names = ("7", "07", "10", "9", "a", "A", "ä", "1.5", "-1")
+    rows = [(f"text {n} of class {place}", name) for n in range(3) for place, name in enumerate(names)]
     table = {"rows": rows, "delimiter": ",", "encoding": "utf-8", "header": ("text", "label"), "lineterminator": "\n"}
     path = written(table, tmp_path)
     command = [sys.executable, "-m", "bertft_helpers", "train", str(path), "--dry-run", "--json"]
