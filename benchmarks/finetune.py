@@ -33,7 +33,7 @@ from benchmarks.pairs import OURS, Goal, Row, Stopwatch, Topic
 from bertft_helpers.batching import EncodedTexts, make_loader, pad_batch
 from bertft_helpers.config import TrainConfig
 from bertft_helpers.losses import LossFn, classification_loss
-from bertft_helpers.optim import linear_warmup, parameter_groups
+from bertft_helpers.optim import build_optimizer
 from bertft_helpers.speed.dropout import use_byte_dropout
 from bertft_helpers.speed.first_token import use_all_tokens, use_first_token
 from bertft_helpers.speed.frozen import RowBatches
@@ -55,11 +55,10 @@ def train_with_core(
 ) -> None:
     """One step of the lessons after the other."""
     config = TrainConfig(precision=precision)
-    optimizer = torch.optim.AdamW(parameter_groups(model, learning_rate, WEIGHT_DECAY), fused=True)
+    optimizer, schedule = build_optimizer(model, learning_rate, epochs * len(loader), WEIGHT_DECAY, WARMUP_SHARE)
     for module in model.modules():
         if isinstance(module, CompactEmbedding):
             module.follow(optimizer)
-    schedule = linear_warmup(optimizer, epochs * len(loader), WARMUP_SHARE)
     for epoch in range(epochs):
         loader.batch_sampler.set_epoch(epoch)
         train_epoch(model, loader, optimizer, schedule, config, loss_fn)

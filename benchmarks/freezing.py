@@ -13,7 +13,7 @@ from bertft_helpers.features import cache_boundary
 from bertft_helpers.models import freeze
 from bertft_helpers.runtime import mixed_precision
 from bertft_helpers.speed.first_token import use_all_tokens, use_first_token
-from bertft_helpers.speed.frozen import RowBatches, encode_pooled, head_loss, head_of, upper_loss
+from bertft_helpers.speed.frozen import RowBatches, encode_pooled, head_loss, upper_loss
 from bertft_helpers.speed.throughput import keep_freed_memory
 
 
@@ -25,7 +25,7 @@ def train_head(model: BertForSequenceClassification, train: EncodedTexts, size: 
     model.set_attn_implementation("sdpa")
     loss_fn = head_loss(pooled)
     batches = RowBatches(train, BATCH_SIZE, seed)
-    train_with_core(head_of(model), batches, size["epochs"], loss_fn, size["learning_rate"])
+    train_with_core(model, batches, size["epochs"], loss_fn, size["learning_rate"])
 
 
 def train_upper(model: BertForSequenceClassification, train: EncodedTexts, size: Size, seed: int) -> None:

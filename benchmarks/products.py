@@ -12,7 +12,7 @@ from benchmarks.material import LEARNING_RATE, WEIGHT_DECAY, examples, fresh_mod
 from benchmarks.pairs import OURS, Goal, Row, Stopwatch, Topic
 from bertft_helpers.batching import make_loader
 from bertft_helpers.config import TrainConfig
-from bertft_helpers.optim import linear_warmup, parameter_groups
+from bertft_helpers.optim import build_optimizer
 from bertft_helpers.speed.dropout import use_byte_dropout
 from bertft_helpers.speed.throughput import keep_freed_memory, quick_products
 from bertft_helpers.speed.vocabulary import compact_vocabulary
@@ -36,8 +36,7 @@ def _steps(size: Size, seed: int, byte_dropout: bool) -> Row:
     compact_vocabulary(model, train.input_ids)
     if byte_dropout:
         use_byte_dropout(model, seed)
-    optimizer = torch.optim.AdamW(parameter_groups(model, LEARNING_RATE, WEIGHT_DECAY), fused=True)
-    schedule = linear_warmup(optimizer, 1000)
+    optimizer, schedule = build_optimizer(model, LEARNING_RATE, 1000, WEIGHT_DECAY)
     (batch,) = make_loader(train, size["texts"])
     model.train()
     return _timed(lambda: train_step(model, [batch], optimizer, schedule, TrainConfig()), model.config, size)

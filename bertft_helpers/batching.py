@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import torch
 from datasets import Dataset as TextDataset
@@ -64,13 +64,14 @@ def pad_batch(examples: Sequence[dict], pad_id: int = 0) -> Batch:
 
 
 class EncodedTexts(Dataset):
-    """Encoded examples for a DataLoader: token ids, a label and the row number each."""
+    """Encoded examples for a DataLoader: token ids, a label and the row number each; ``pad_id`` fills their batches."""
 
-    def __init__(self, input_ids: list[list[int]], labels: Sequence[int]) -> None:
+    def __init__(self, input_ids: list[list[int]], labels: Sequence[int], pad_id: int = 0) -> None:
         if len(input_ids) != len(labels):
             raise UserError(f"{len(input_ids)} texts but {len(labels)} labels")
         self.input_ids = input_ids
         self.labels = list(labels)
+        self.pad_id = pad_id
 
     def __len__(self) -> int:
         return len(self.input_ids)
@@ -89,7 +90,8 @@ def encode_dataset(
 ) -> EncodedTexts:
     """A data set's texts, encoded and truncated, with their labels."""
     encoded = encode(dataset["text"][:], tokenizer)
-    return EncodedTexts([truncate(ids, max_length, policy) for ids in encoded], dataset["label"][:])
+    shortened = [truncate(ids, max_length, policy) for ids in encoded]
+    return EncodedTexts(shortened, dataset["label"][:], tokenizer.pad_token_id or 0)
 
 
 class BucketBatchSampler(Sampler[list[int]]):
@@ -131,15 +133,45 @@ class BucketBatchSampler(Sampler[list[int]]):
         return [batch.tolist() for batch in by_length.split(self.batch_size)]
 
 
-def make_loader(examples: EncodedTexts, batch_size: int, seed: int | None = None, pad_id: int = 0) -> DataLoader:
+def make_loader(
+    examples: EncodedTexts, batch_size: int, seed: int | None = None, pad_id: int | None = None
+) -> DataLoader:
     """A loader of padded batches: length buckets in an order by (seed, epoch), or sorted by length without a seed.
 
-    Use ``loader.batch_sampler.set_epoch(epoch)`` before each epoch. Written out in lesson 13.
+    Batches are filled with ``pad_id``, or with the examples' own. Use ``loader.batch_sampler.set_epoch(epoch)`` before
+    each epoch. Written out in lesson 13.
     """
     sampler = BucketBatchSampler(examples.lengths, batch_size, seed)
-    return DataLoader(examples, batch_sampler=sampler, collate_fn=lambda rows: pad_batch(rows, pad_id))
+    filler = examples.pad_id if pad_id is None else pad_id
+    return DataLoader(examples, batch_sampler=sampler, collate_fn=lambda rows: pad_batch(rows, filler))
+
+
+def set_epoch(loader: DataLoader, epoch: int) -> None:
+    """Choose the epoch whose order comes next, wherever a loader keeps it; a loader without epochs stays as it is."""
+    keepers = (loader, *(getattr(loader, name, None) for name in ("batch_sampler", "sampler", "dataset")))
+    for keeper in keepers:
+        if callable(choose := getattr(keeper, "set_epoch", None)):
+            choose(epoch)
+
+
+def column_of(batch: Batch, name: str) -> torch.Tensor:
+    """A column of a batch. Raises UserError naming the columns that are there instead."""
+    if name not in batch:
+        raise UserError(
+            f"a batch has no {name!r}, only {', '.join(map(repr, batch))}; name the data set's column {name!r}, or "
+            "give the loader a collate_fn that adds it (transformers' DataCollatorWithPadding turns label into labels)"
+        )
+    return batch[name]
 
 
 def move_batch(batch: Batch, device: torch.device) -> Batch:
-    """The batch with every tensor on ``device``."""
-    return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+    """The batch with every tensor on ``device``; what is no tensor stays as it is. Raises UserError for no mapping."""
+    if not isinstance(batch, Mapping):
+        raise UserError(
+            f"a batch is a {type(batch).__name__}; a dictionary of tensors is needed, with input_ids, attention_mask "
+            "and labels, such as batching.make_loader or transformers' DataCollatorWithPadding give"
+        )
+    return {
+        name: column.to(device, non_blocking=True) if isinstance(column, torch.Tensor) else column
+        for name, column in batch.items()
+    }

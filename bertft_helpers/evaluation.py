@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
-from bertft_helpers.batching import move_batch
+from bertft_helpers.batching import column_of, move_batch
 from bertft_helpers.errors import UserError
 from bertft_helpers.losses import IGNORE, forward_logits
 
@@ -73,7 +73,7 @@ def evaluate(model: nn.Module, loader: DataLoader) -> Evaluation:
     with evaluation_mode(model):
         for batch in loader:
             batch = move_batch(batch, device)
-            logits, labels = forward_logits(model, batch).float(), batch["labels"]
+            logits, labels = forward_logits(model, batch).float(), column_of(batch, "labels")
             loss_sum += cross_entropy(logits, labels, ignore_index=IGNORE, reduction="sum").item()
             correct += (logits.argmax(dim=1) == labels).sum().item()
             targets += (labels != IGNORE).sum().item()
@@ -85,15 +85,20 @@ def evaluate(model: nn.Module, loader: DataLoader) -> Evaluation:
 def predict(model: nn.Module, loader: DataLoader) -> Predictions:
     """The logits of every example of a loader, in the order of the examples (not of the batches).
 
-    Written out in lesson 22.
+    Batches say by ``rows`` which examples they hold; without it the examples are counted as they come. Raises UserError
+    for an empty loader and for batches without labels. Written out in lesson 22.
     """
     device = next(model.parameters()).device
-    logits, labels, rows = [], [], []
+    logits, labels, rows, seen = [], [], [], 0
     with evaluation_mode(model):
         for batch in loader:
             logits.append(forward_logits(model, move_batch(batch, device)).float().cpu())
-            labels.append(batch["labels"])
-            rows.append(batch["rows"])
+            labels.append(column_of(batch, "labels").cpu())
+            count = len(labels[-1])
+            rows.append(batch["rows"].cpu() if "rows" in batch else torch.arange(seen, seen + count))
+            seen += count
+    if not seen:
+        raise UserError("no example to predict: the loader is empty")
     order = torch.argsort(torch.cat(rows))
     return Predictions(torch.cat(logits)[order].numpy(), torch.cat(labels)[order].numpy())
 

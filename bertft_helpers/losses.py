@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from torch import nn
 from torch.nn import functional
 
-from bertft_helpers.batching import Batch
+from bertft_helpers.batching import Batch, column_of
 from bertft_helpers.errors import UserError
 
 LossFn = Callable[[nn.Module, Batch], tuple[torch.Tensor, torch.Tensor]]
@@ -21,7 +21,7 @@ def classification_loss(model: nn.Module, batch: Batch) -> tuple[torch.Tensor, t
 
     Written out in lesson 17.
     """
-    return _sum_and_count(forward_logits(model, batch), batch["labels"])
+    return _sum_and_count(forward_logits(model, batch), column_of(batch, "labels"))
 
 
 def weighted_loss(weights: ArrayLike) -> LossFn:
@@ -39,7 +39,7 @@ def weighted_loss(weights: ArrayLike) -> LossFn:
 
     def loss_fn(model: nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         logits = forward_logits(model, batch)
-        return _sum_and_count(logits, batch["labels"], weights=weights.to(logits.device))
+        return _sum_and_count(logits, column_of(batch, "labels"), weights=weights.to(logits.device))
 
     return loss_fn
 
@@ -53,7 +53,7 @@ def smoothed_loss(smoothing: float = 0.1) -> LossFn:
         raise UserError(f"smoothing is {smoothing}; it must be in [0, 1): 0.1 is usual, 0 switches it off")
 
     def loss_fn(model: nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        return _sum_and_count(forward_logits(model, batch), batch["labels"], smoothing=smoothing)
+        return _sum_and_count(forward_logits(model, batch), column_of(batch, "labels"), smoothing=smoothing)
 
     return loss_fn
 
@@ -73,8 +73,14 @@ def balanced_weights(labels: ArrayLike, num_labels: int) -> torch.Tensor:
 
 
 def forward_logits(model: nn.Module, batch: Batch) -> torch.Tensor:
-    """The model's logits ``[batch, labels]`` for a batch. Written out in lesson 17."""
-    return model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+    """The model's logits ``[batch, labels]`` for a batch; ``token_type_ids`` are read where a batch has them.
+
+    Written out in lesson 17.
+    """
+    kinds = {"token_type_ids": batch["token_type_ids"]} if "token_type_ids" in batch else {}
+    return model(
+        input_ids=column_of(batch, "input_ids"), attention_mask=column_of(batch, "attention_mask"), **kinds
+    ).logits
 
 
 def _sum_and_count(

@@ -2,13 +2,48 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from torch import nn
-from torch.optim import Optimizer
+from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from bertft_helpers.errors import UserError
+
+
+def build_optimizer(
+    model: nn.Module,
+    learning_rate: float,
+    steps: int,
+    weight_decay: float = 0.01,
+    warmup_share: float = 0.1,
+    head_learning_rate: float | None = None,
+    layer_decay: float = 1.0,
+) -> tuple[Optimizer, LambdaLR]:
+    """AdamW over ``parameter_groups`` and the ``linear_warmup`` of its rates over ``steps`` optimizer steps.
+
+    ``learning_rate`` is the highest rate, ``warmup_share`` the share of the steps spent climbing to it. Freeze and move
+    the model before. Raises UserError naming the argument, its value and what is allowed.
+
+    Written out in lesson 18.
+    """
+    check_rate("learning_rate", learning_rate)
+    if head_learning_rate is not None:
+        check_rate("head_learning_rate", head_learning_rate)
+    if not 0 <= weight_decay < math.inf:
+        raise UserError(f"weight_decay is {weight_decay}; it must be at least 0, which switches it off")
+    groups = parameter_groups(model, learning_rate, weight_decay, head_learning_rate, layer_decay)
+    if not groups:
+        raise UserError("every parameter of the model is frozen: there is nothing to train (see models.unfreeze)")
+    optimizer = AdamW(groups, fused=True)
+    return optimizer, linear_warmup(optimizer, steps, warmup_share)
+
+
+def check_rate(name: str, value: float) -> None:
+    """Raise UserError unless a learning rate is a number above 0."""
+    if not 0 < value < math.inf:
+        raise UserError(f"{name} is {value}; it must be above 0, such as 2e-5 to 5e-4 for BERT")
 
 
 def parameter_groups(
@@ -23,7 +58,7 @@ def parameter_groups(
     Biases and LayerNorm weights (everything with fewer than two dimensions) get no decay, as in BERT. The head is what
     lies outside the encoder (``bert.`` or ``encoder.``); its rate is ``head_learning_rate``, or the encoder's. With
     ``layer_decay`` below 1 each layer has that share of the rate of the layer above it, the embeddings lowest (Sun et
-    al. 2019), and groups are per layer. Raises ValueError for a ``layer_decay`` outside (0, 1].
+    al. 2019), and groups are per layer. Raises UserError for a ``layer_decay`` outside (0, 1].
 
     Written out in lesson 18.
     """
@@ -32,10 +67,11 @@ def parameter_groups(
             f"layer_decay is {layer_decay}; it must be above 0 and at most 1, which gives all layers one rate"
         )
     parameters = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    head_rate = learning_rate if head_learning_rate is None else head_learning_rate
     top = max((layer_of(name) or 0 for name, _ in parameters), default=0)
     members: dict[tuple[str, bool], dict] = {}
     for name, parameter in parameters:
-        part, rate = part_and_rate(name, top, learning_rate, head_learning_rate or learning_rate, layer_decay)
+        part, rate = part_and_rate(name, top, learning_rate, head_rate, layer_decay)
         decayed = parameter.ndim >= 2
         kind, decay = ("decay", weight_decay) if decayed else ("no decay", 0.0)
         new = {"name": f"{part}, {kind}", "params": [], "lr": rate, "weight_decay": decay}
@@ -71,11 +107,13 @@ def layer_of(name: str) -> int | None:
 def linear_warmup(optimizer: Optimizer, total_steps: int, warmup_share: float = 0.1) -> LambdaLR:
     """A schedule that climbs from 0 to each group's rate in ``warmup_share`` of the steps and falls back to 0.
 
-    The same factors as transformers' ``get_linear_schedule_with_warmup``. Raises ValueError for no steps.
+    The same factors as transformers' ``get_linear_schedule_with_warmup``. Raises UserError for no steps.
     Written out in lesson 18.
     """
-    if total_steps < 1 or not 0 <= warmup_share < 1:
-        raise UserError(f"total_steps={total_steps} must be at least 1 and warmup_share={warmup_share} in [0, 1)")
+    if total_steps < 1:
+        raise UserError(f"the number of steps is {total_steps}; it must be at least 1 (training.steps_per_run)")
+    if not 0 <= warmup_share < 1:
+        raise UserError(f"warmup_share is {warmup_share}; it must be in [0, 1), where 0 means no warm-up")
     warmup_steps = int(warmup_share * total_steps)
 
     def factor(step: int) -> float:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 import torch
 from threadpoolctl import threadpool_limits
 
@@ -112,9 +113,10 @@ def peak_memory_mb(device: torch.device | None = None) -> float:
     with contextlib.suppress(OSError):  # Linux: a peak that reset_peak_memory can set back
         status = Path("/proc/self/status").read_text()
         return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
-    try:
-        import resource
-    except ImportError:  # Windows has no such counter in the standard library
-        return float("nan")
+    memory = psutil.Process().memory_info()
+    if hasattr(memory, "peak_wset"):  # Windows
+        return memory.peak_wset / 1e6
+    import resource  # which Windows has not
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6

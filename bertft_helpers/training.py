@@ -14,9 +14,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
-from bertft_helpers.batching import Batch, move_batch
+from bertft_helpers.batching import Batch, move_batch, set_epoch
 from bertft_helpers.config import TrainConfig
-from bertft_helpers.errors import RunError
+from bertft_helpers.errors import RunError, UserError
 from bertft_helpers.evaluation import evaluate
 from bertft_helpers.history import History, Step
 from bertft_helpers.losses import LossFn, classification_loss
@@ -29,7 +29,8 @@ class EarlyStopping:
     """Ends a run when ``monitor`` has not improved by more than ``min_change`` for ``patience`` epochs.
 
     ``monitor`` is a column of the epoch's row; a name that ends in ``loss`` improves downwards, any other upwards.
-    Keeps a copy of the best epoch's weights. Written out in lesson 29.
+    Keeps a copy of the best epoch's weights. Raises UserError for a patience below 1 and a column that rows have not.
+    Written out in lesson 29.
     """
 
     patience: int
@@ -40,8 +41,21 @@ class EarlyStopping:
     waited: int = 0
     best_weights: dict[str, torch.Tensor] | None = dataclasses.field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        if self.patience < 1 or not self.min_change >= 0:
+            raise UserError(
+                f"patience is {self.patience} and min_change {self.min_change}; "
+                "the patience must be at least 1 epoch, the change at least 0"
+            )
+
+    def reset(self) -> None:
+        """Forget what an earlier run taught it; every run begins with this."""
+        self.best_value, self.best_epoch, self.waited, self.best_weights = None, 0, 0, None
+
     def update(self, row: dict[str, float], model: nn.Module) -> bool:
         """Take in an epoch's row; True when the run should end."""
+        if self.monitor not in row:
+            raise UserError(f"monitor is {self.monitor!r}; an epoch's row has {', '.join(row)}")
         if self._improves(row[self.monitor]):
             self.best_value, self.best_epoch, self.waited = row[self.monitor], int(row["epoch"]), 0
             self.best_weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
@@ -66,7 +80,7 @@ def fit(
     train_loader: DataLoader,
     validation_loader: DataLoader,
     optimizer: Optimizer,
-    schedule: LRScheduler,
+    schedule: LRScheduler | None,
     config: TrainConfig,
     loss_fn: LossFn = classification_loss,
     on_epoch: Callable[[dict[str, float]], None] | None = None,
@@ -74,16 +88,23 @@ def fit(
 ) -> History:
     """Train for ``config.epochs`` epochs and evaluate after each; the model is changed in place.
 
-    The caller builds model, loaders, optimizer and schedule. ``on_epoch`` receives each epoch's row, for printing.
+    The caller builds model, loaders, optimizer and schedule (see ``optim.build_optimizer``). A loader's batches are
+    dictionaries of tensors: ``input_ids``, ``attention_mask``, ``labels``, perhaps ``token_type_ids`` and ``rows``.
+    With ``schedule=None`` the optimizer's rates stay as they are; a schedule-free optimizer, which has ``train()`` and
+    ``eval()``, is told when the model trains and when it is used. ``on_epoch`` receives each epoch's row, for printing.
     With ``stopping`` the run may end earlier, and the model ends with the best epoch's weights.
-    Raises ValueError before the first step when examples and model do not fit. Written out in lesson 19.
+
+    Raises UserError before the first step when examples and model do not fit. Written out in lesson 19.
     """
     check_run(model, train_loader, validation_loader)
     history = History()
     scaler = make_scaler(model, config)
+    if stopping is not None:
+        stopping.reset()
     for epoch in range(config.epochs):
-        train_loader.batch_sampler.set_epoch(epoch)
+        set_epoch(train_loader, epoch)
         steps = train_epoch(model, train_loader, optimizer, schedule, config, loss_fn, scaler)
+        switch_weights(optimizer, "eval")
         row = close_epoch(model, validation_loader, epoch + 1, steps)
         history.steps.extend(steps)
         history.epochs.append(row)
@@ -98,6 +119,8 @@ def fit(
 
 def close_epoch(model: nn.Module, validation_loader: DataLoader, epoch: int, steps: Sequence[Step]) -> dict[str, float]:
     """An epoch's row: its number from 1, the training loss per target over its steps, validation loss and accuracy."""
+    if not steps:
+        raise UserError("the training loader gave no batch; at least one is needed for an epoch")
     measured = evaluate(model, validation_loader)
     return {
         "epoch": epoch,
@@ -111,7 +134,7 @@ def train_epoch(
     model: nn.Module,
     loader: DataLoader,
     optimizer: Optimizer,
-    schedule: LRScheduler,
+    schedule: LRScheduler | None,
     config: TrainConfig,
     loss_fn: LossFn = classification_loss,
     scaler: torch.amp.GradScaler | None = None,
@@ -121,6 +144,7 @@ def train_epoch(
     Written out in lesson 19.
     """
     model.train()
+    switch_weights(optimizer, "train")
     steps = []
     for group in groups_of(loader, config.accumulate):
         steps.append(train_step(model, group, optimizer, schedule, config, loss_fn, scaler))
@@ -131,7 +155,7 @@ def train_step(
     model: nn.Module,
     batches: Sequence[Batch],
     optimizer: Optimizer,
-    schedule: LRScheduler,
+    schedule: LRScheduler | None,
     config: TrainConfig,
     loss_fn: LossFn = classification_loss,
     scaler: torch.amp.GradScaler | None = None,
@@ -159,22 +183,31 @@ def train_step(
     learning_rate = optimizer.param_groups[0]["lr"]
     # A gradient that overflows under a scaler is planned for; a loss that is no number never is.
     suspect = gradient_norm if scaler is None else 0.0
-    refuse_divergence(batches, schedule.last_epoch + 1, loss_sum.item(), suspect, learning_rate)
-    if scaler is None:
-        optimizer.step()
+    step = None if schedule is None else schedule.last_epoch + 1
+    refuse_divergence(batches, step, loss_sum.item(), suspect, learning_rate)
+    if _stepped(optimizer, scaler) and schedule is not None:
         schedule.step()
-    else:
-        _step_unless_overflowed(optimizer, schedule, scaler)
     return Step(loss_sum.item(), int(targets.item()), gradient_norm, learning_rate)
 
 
-def _step_unless_overflowed(optimizer: Optimizer, schedule: LRScheduler, scaler: torch.amp.GradScaler) -> None:
-    """Step and schedule; where a gradient overflowed the scaler skips the step, and the schedule waits too."""
+def _stepped(optimizer: Optimizer, scaler: torch.amp.GradScaler | None) -> bool:
+    """Step; False where a gradient overflowed and the scaler skipped the step, for which the schedule waits too."""
+    if scaler is None:
+        optimizer.step()
+        return True
     scale = scaler.get_scale()
     scaler.step(optimizer)
     scaler.update()
-    if scaler.get_scale() >= scale:
-        schedule.step()
+    return scaler.get_scale() >= scale
+
+
+def switch_weights(optimizer: Optimizer, mode: str) -> None:
+    """Tell an optimizer that keeps weights to train ("train") and to use ("eval") which the model must hold now.
+
+    Schedule-free optimizers (Defazio et al. 2024) do; torch's own have no such methods and nothing happens.
+    """
+    if callable(switch := getattr(optimizer, mode, None)):
+        switch()
 
 
 def _add_gradients(
@@ -227,8 +260,12 @@ def groups_of(loader: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
 
 
 def steps_per_run(train_loader: DataLoader, config: TrainConfig) -> int:
-    """How many optimizer steps ``fit`` will make."""
-    return config.epochs * math.ceil(len(train_loader) / config.accumulate)
+    """How many optimizer steps ``fit`` will make. Raises UserError for a loader that does not know its length."""
+    try:
+        batches = len(train_loader)
+    except TypeError as error:
+        raise UserError("the loader does not know its length; count its batches and give the steps yourself") from error
+    return config.epochs * math.ceil(batches / config.accumulate)
 
 
 class DivergedError(RunError):
@@ -240,14 +277,18 @@ class OutOfMemory(RunError):
 
 
 def refuse_divergence(
-    batches: Sequence[Batch], step: int, loss: float, gradient_norm: float, learning_rate: float
+    batches: Sequence[Batch], step: int | None, loss: float, gradient_norm: float, learning_rate: float
 ) -> None:
-    """Raise DivergedError, with everything that helps to find the cause, unless loss and norm are finite."""
+    """Raise DivergedError, with everything that helps to find the cause, unless loss and norm are finite.
+
+    ``step`` counts from 1; without a schedule nobody counts, and it is None.
+    """
     if math.isfinite(loss) and math.isfinite(gradient_norm):
         return
     rows = [row for batch in batches if "rows" in batch for row in batch["rows"].tolist()]
+    name = "a step" if step is None else f"step {step}"
     raise DivergedError(
-        f"step {step} diverged: loss {loss}, gradient norm {gradient_norm}, learning rate {learning_rate:.3g}, "
+        f"{name} diverged: loss {loss}, gradient norm {gradient_norm}, learning rate {learning_rate:.3g}, "
         f"rows {rows}. The step was not made, so the weights are those of the step before. "
         "Look at these rows; if they are in order, lower the learning rate or clip_norm."
     )
@@ -264,8 +305,10 @@ def smaller_batches(error: BaseException, batches: Sequence[Batch], config: Trai
     Raises OutOfMemory naming batch, length and the settings to change, unless ``config.halve_batches`` asks to go on
     and there is something left to halve.
     """
-    count, length = max((batch["input_ids"] for batch in batches), key=torch.numel).shape
-    told = f"a batch of {count} texts x {length} tokens does not fit into memory"
+    largest = max((batch.get("input_ids", batch["labels"]) for batch in batches), key=torch.numel)
+    count, *length = largest.shape
+    tokens = f" x {length[0]} tokens" if length else ""
+    told = f"a batch of {count} texts{tokens} does not fit into memory"
     if not config.halve_batches:
         raise OutOfMemory(
             f"{told}: lower batch_size (and raise accumulate as much, which keeps the effective batch) or max_length, "
@@ -278,8 +321,8 @@ def smaller_batches(error: BaseException, batches: Sequence[Batch], config: Trai
 
 
 def _halves(batch: Batch) -> list[Batch]:
-    count = len(batch["input_ids"])
+    count = len(batch["labels"])
     if count == 1:
         return [batch]
-    columns = {name: tensor.split(-(-count // 2)) for name, tensor in batch.items()}
-    return [{name: pieces[number] for name, pieces in columns.items()} for number in range(2)]
+    middle = -(-count // 2)
+    return [{name: column[part] for name, column in batch.items()} for part in (slice(middle), slice(middle, None))]

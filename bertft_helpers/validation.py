@@ -68,8 +68,9 @@ def check_run(model: nn.Module, *loaders: DataLoader) -> None:
     from transformers import PreTrainedModel  # takes seconds where there is no model yet, and texts do without it
 
     for loader in loaders:
-        if isinstance(model, PreTrainedModel) and isinstance(loader.dataset, EncodedTexts):
-            check_examples(loader.dataset, model)
+        examples = getattr(loader, "dataset", None)
+        if isinstance(model, PreTrainedModel) and isinstance(examples, EncodedTexts):
+            check_examples(examples, model)
 
 
 def check_examples(examples: EncodedTexts, model: PreTrainedModel) -> None:

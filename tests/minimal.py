@@ -11,7 +11,8 @@ from transformers import BertConfig, BertForSequenceClassification, BertModel
 from bertft_helpers.batching import Batch, EncodedTexts, make_loader, pad_batch
 from bertft_helpers.config import TrainConfig
 
-CONFIG = TrainConfig(seed=1, epochs=2, batch_size=4, learning_rate=5e-3, accumulate=2, clip_norm=0.5)
+CONFIG = TrainConfig(epochs=2, accumulate=2, clip_norm=0.5)
+RATE = 5e-3
 
 
 def tiny_config(**changes: Any) -> BertConfig:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import torch
-from minimal import CONFIG, tiny_classifier, tiny_loader
+from minimal import CONFIG, RATE, tiny_classifier, tiny_loader
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from bertft_helpers.history import (
@@ -21,7 +20,7 @@ from bertft_helpers.history import (
     write_json_lines,
     write_tensorboard,
 )
-from bertft_helpers.optim import linear_warmup, parameter_groups
+from bertft_helpers.optim import build_optimizer
 from bertft_helpers.training import fit, steps_per_run
 
 
@@ -33,8 +32,7 @@ def made_up(*validation_losses: float) -> History:
 @pytest.fixture(scope="module")
 def recorded() -> History:
     model, loader = tiny_classifier(), tiny_loader()
-    optimizer = torch.optim.AdamW(parameter_groups(model, CONFIG.learning_rate))
-    schedule = linear_warmup(optimizer, steps_per_run(loader, CONFIG), CONFIG.warmup_share)
+    optimizer, schedule = build_optimizer(model, RATE, steps_per_run(loader, CONFIG))
     return fit(model, loader, tiny_loader(12, 8, None), optimizer, schedule, CONFIG)
 
 

@@ -35,7 +35,7 @@ FOLDERS = {
 DRAWING = ("plots", "drawing", "diagrams", "sketches")
 TOOLS = {
     *("papermill", "nbval", "nbclient", "nbformat", "nbconvert", "nbgrader", "jupyterlab", "jupytext", "ipykernel"),
-    *("ipywidgets", "tensorboard", "psutil", "pytest", "hypothesis", "ruff", "IPython", "typer", "rich"),
+    *("ipywidgets", "tensorboard", "pytest", "hypothesis", "ruff", "IPython", "typer", "rich"),
 }
 EXCEPTIONS = {("lessons", "IPython"), ("history", "tensorboard")}  # inside a function, for those who have it
 

@@ -95,7 +95,7 @@ def test_twenty_thousand_steps_keep_memory_flat(report: Report) -> None:
         import json, os
         import torch
         from bertft_helpers.config import TrainConfig
-        from bertft_helpers.optim import linear_warmup, parameter_groups
+        from bertft_helpers.optim import build_optimizer
         from bertft_helpers.training import fit
         from minimal import tiny_classifier, tiny_loader
 
@@ -104,9 +104,8 @@ def test_twenty_thousand_steps_keep_memory_flat(report: Report) -> None:
                 return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
         model, train, validation = tiny_classifier(), tiny_loader(400, 4), tiny_loader(8, 8)
-        config = TrainConfig(seed=0, epochs=200, batch_size=4, learning_rate=1e-3)
-        optimizer = torch.optim.AdamW(parameter_groups(model, 1e-3, 0.01), fused=True)
-        schedule = linear_warmup(optimizer, 20_000, 0.1)
+        config = TrainConfig(epochs=200)
+        optimizer, schedule = build_optimizer(model, 1e-3, 20_000)
         sizes = []
         note = lambda row: sizes.append(resident())
         fit(model, train, validation, optimizer, schedule, config, on_epoch=note)

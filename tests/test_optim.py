@@ -9,8 +9,9 @@ from torch import nn
 from transformers import get_linear_schedule_with_warmup
 from transformers.trainer_pt_utils import get_parameter_names
 
+from bertft_helpers.errors import UserError
 from bertft_helpers.models import PooledClassifier
-from bertft_helpers.optim import linear_warmup, parameter_groups
+from bertft_helpers.optim import build_optimizer, linear_warmup, parameter_groups
 
 
 def rates_by_part(groups: list[dict]) -> dict[str, float]:
@@ -94,5 +95,51 @@ def test_the_schedule_is_that_of_transformers(steps: int, share: float) -> None:
 @pytest.mark.parametrize(("steps", "share"), [(0, 0.1), (10, 1.0), (10, -0.1)])
 def test_an_impossible_schedule_is_refused(steps: int, share: float) -> None:
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    with pytest.raises(ValueError, match=rf"total_steps={steps} .* warmup_share={share}"):
+    with pytest.raises(UserError, match=rf"the number of steps is {steps};|warmup_share is {share};"):
         linear_warmup(optimizer, steps, share)
+
+
+def test_the_optimizer_and_schedule_are_those_put_together_by_hand() -> None:
+    by_hand, built = tiny_classifier(), tiny_classifier()
+    optimizer = torch.optim.AdamW(parameter_groups(by_hand, 1e-3, 0.1, 5e-3, 0.5), fused=True)
+    pairs = [
+        (by_hand, optimizer, linear_warmup(optimizer, 6, 0.5)),
+        (built, *build_optimizer(built, 1e-3, 6, 0.1, 0.5, head_learning_rate=5e-3, layer_decay=0.5)),
+    ]
+    for model, stepping, schedule in pairs:
+        for _ in range(5):
+            for parameter in model.parameters():
+                parameter.grad = torch.ones_like(parameter)
+            stepping.step()
+            schedule.step()
+    assert all(torch.equal(one, other) for one, other in zip(by_hand.parameters(), built.parameters(), strict=True))
+    assert not torch.equal(built.classifier.weight, tiny_classifier().classifier.weight)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"learning_rate": 0.0}, r"learning_rate is 0\.0; it must be above 0"),
+        ({"learning_rate": float("nan")}, "learning_rate is nan; it must be above 0"),
+        ({"head_learning_rate": 0.0}, r"head_learning_rate is 0\.0; it must be above 0"),
+        ({"head_learning_rate": -1e-3}, r"head_learning_rate is -0\.001; it must be above 0"),
+        ({"weight_decay": -0.1}, r"weight_decay is -0\.1; it must be at least 0"),
+        ({"warmup_share": 1.0}, r"warmup_share is 1\.0; it must be in \[0, 1\)"),
+        ({"layer_decay": 0.0}, r"layer_decay is 0\.0; it must be above 0"),
+        ({"steps": 0}, "the number of steps is 0; it must be at least 1"),
+    ],
+)
+def test_what_no_optimizer_can_have_is_refused_by_name(given: dict[str, float], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        build_optimizer(tiny_classifier(), **{"learning_rate": 1e-3, "steps": 10, **given})
+
+
+def test_a_model_that_is_frozen_throughout_has_nothing_to_optimize() -> None:
+    with pytest.raises(UserError, match="every parameter of the model is frozen"):
+        build_optimizer(tiny_classifier().requires_grad_(False), 1e-3, 10)
+
+
+def test_weight_decay_and_warm_up_of_zero_are_zero_and_not_the_default() -> None:
+    optimizer, schedule = build_optimizer(tiny_classifier(), 1e-3, 10, weight_decay=0.0, warmup_share=0.0)
+    assert {group["weight_decay"] for group in optimizer.param_groups} == {0.0}
+    assert schedule.get_last_lr()[0] == 1e-3

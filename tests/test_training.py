@@ -13,7 +13,7 @@ from torch import nn
 from bertft_helpers.batching import Batch, EncodedTexts, make_loader
 from bertft_helpers.config import TrainConfig
 from bertft_helpers.losses import classification_loss
-from bertft_helpers.optim import linear_warmup, parameter_groups
+from bertft_helpers.optim import build_optimizer, linear_warmup, parameter_groups
 from bertft_helpers.training import (
     DivergedError,
     EarlyStopping,
@@ -115,12 +115,11 @@ def test_an_epochs_training_loss_is_weighted_by_targets() -> None:
 
 
 def test_fit_learns_a_rule_that_a_tiny_model_can_learn() -> None:
-    config = TrainConfig(epochs=15, batch_size=4, learning_rate=1e-2)
+    config = TrainConfig(epochs=15)
     run = Run(config, **NO_DROPOUT)
-    run.optimizer = torch.optim.AdamW(parameter_groups(run.model, config.learning_rate), fused=True)
     rule = EncodedTexts([[2, 10 + row % 3, 20 + row, 3] for row in range(30)], [row % 3 for row in range(30)])
     train_loader, validation_loader = make_loader(rule, 4, seed=0), make_loader(rule, 8)
-    run.schedule = linear_warmup(run.optimizer, steps_per_run(train_loader, config), 0.1)
+    run.optimizer, run.schedule = build_optimizer(run.model, 1e-2, steps_per_run(train_loader, config))
     history = fit(run.model, train_loader, validation_loader, run.optimizer, run.schedule, config)
     assert history.epochs[-1]["validation_accuracy"] == 1.0 > history.epochs[0]["validation_accuracy"]
 

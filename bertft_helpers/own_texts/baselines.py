@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -18,9 +17,6 @@ from transformers import BertModel
 from bertft_helpers.batching import EncodedTexts
 from bertft_helpers.features import encode_once
 
-MOST_WORDS = 2_000_000  # of the training texts that are counted: a vocabulary of pairs takes 100 bytes for each
-MOST_ENCODED = 20_000  # training texts whose vectors are fitted
-MOST_COEFFICIENTS = 5_000_000  # classes times features: the solver keeps about twenty times as many numbers
 STRENGTHS = {"words": (1.0, 10.0, 100.0), "features": (0.01, 0.1, 1.0)}  # C, the inverse of regularisation
 
 
@@ -45,46 +41,24 @@ def counted_words(texts: Mapping[str, Sequence[str]], labels: Mapping[str, Seque
     Works where texts hold no words of two letters, too: then pieces of up to three characters are counted.
     """
     start = time.process_time()
-    used = _first_within([len(text.split()) for text in texts["train"]], MOST_WORDS)
-    train = [texts["train"][row] for row in used]
-    most = min(200_000, MOST_COEFFICIENTS // len(set(labels["train"])))
     try:
-        counter = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, max_features=most).fit(train)
+        counter = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, max_features=200_000).fit(texts["train"])
     except ValueError:  # an empty vocabulary: single letters, or signs only
-        counter = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), max_features=most).fit(train)
-    counted = {part: counter.transform(train if part == "train" else own) for part, own in texts.items()}
-    labels = {**labels, "train": [labels["train"][row] for row in used]}
+        counter = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), max_features=200_000).fit(texts["train"])
+    counted = {part: counter.transform(own) for part, own in texts.items()}
     predictions, strength = _best_regression(counted, labels, "words", scaled=False)
-    method = f"TF-IDF of words and pairs, logistic regression with C={strength:g}{_part_of(used, texts['train'])}"
+    method = f"TF-IDF of words and pairs, logistic regression with C={strength:g}"
     return Baseline("counted words", method, predictions, time.process_time() - start)
 
 
 def frozen_features(encoder: BertModel, examples: Mapping[str, EncodedTexts]) -> Baseline:
     """Logistic regression on the mean vectors of an encoder that was not fine-tuned; part -> examples."""
     start = time.process_time()
-    used = _first_within([1] * len(examples["train"]), MOST_ENCODED)
-    whole = examples["train"]
-    train = copy.copy(whole)
-    train.input_ids, train.labels = ([own[row] for row in used] for own in (whole.input_ids, whole.labels))
-    chosen = {**examples, "train": train}
-    features = {part: encode_once(encoder, own).numpy() for part, own in chosen.items()}
-    labels = {part: own.labels for part, own in chosen.items()}
+    features = {part: encode_once(encoder, own).numpy() for part, own in examples.items()}
+    labels = {part: own.labels for part, own in examples.items()}
     predictions, strength = _best_regression(features, labels, "features", scaled=True)
-    method = f"mean of the pre-trained vectors, logistic regression with C={strength:g}{_part_of(used, whole.labels)}"
+    method = f"mean of the pre-trained vectors, logistic regression with C={strength:g}"
     return Baseline("frozen features", method, predictions, time.process_time() - start)
-
-
-def _first_within(sizes: Sequence[int], budget: int) -> list[int]:
-    """Rows whose sizes add up to at most ``budget``, in order: all of them where they do, else drawn with seed 0."""
-    if sum(sizes) <= budget:
-        return list(range(len(sizes)))
-    order = np.random.default_rng(0).permutation(len(sizes))
-    count = int((np.cumsum(np.asarray(sizes)[order]) <= budget).sum())
-    return sorted(order[: max(count, 1)].tolist())
-
-
-def _part_of(used: Sequence[int], given: Sequence[Any]) -> str:
-    return "" if len(used) == len(given) else f", on {len(used):,} of {len(given):,} training texts"
 
 
 def _best_regression(

@@ -75,7 +75,11 @@ def prepare(
     parts = take_parts(kept, rows)
     encoded = {part: [ids[row] for row in rows[part]] for part in PARTS}
     examples = {
-        part: EncodedTexts([truncate(own, max_length, policy) for own in encoded[part]], list(parts[part]["label"]))
+        part: EncodedTexts(
+            [truncate(own, max_length, policy) for own in encoded[part]],
+            list(parts[part]["label"]),
+            tokenizer.pad_token_id or 0,
+        )
         for part in PARTS
     }
     unknown, pieces = _fit_of_vocabulary(list(parts["train"]["text"]), encoded["train"], tokenizer.unk_token_id)

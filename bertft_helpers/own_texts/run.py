@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ import torch
 from transformers import BertForSequenceClassification
 
 from bertft_helpers.batching import Batch, make_loader
-from bertft_helpers.config import TrainConfig
 from bertft_helpers.errors import RunError, UserError
 from bertft_helpers.evaluation import Predictions, predict
 from bertft_helpers.files import new_folder, read_json, write_json, write_text
@@ -21,7 +21,7 @@ from bertft_helpers.history import History, write_csv
 from bertft_helpers.inference import TextClassifier
 from bertft_helpers.losses import LossFn, balanced_weights, classification_loss, weighted_loss
 from bertft_helpers.models import build_classifier
-from bertft_helpers.optim import linear_warmup, parameter_groups
+from bertft_helpers.optim import build_optimizer
 from bertft_helpers.own_texts import baselines
 from bertft_helpers.own_texts import folder as run_folder
 from bertft_helpers.own_texts.costs import Meter
@@ -29,7 +29,7 @@ from bertft_helpers.own_texts.prepared import PARTS, Prepared, introduction, pre
 from bertft_helpers.own_texts.report import report_page
 from bertft_helpers.own_texts.results import collect_results
 from bertft_helpers.own_texts.scores import scores_of
-from bertft_helpers.own_texts.settings import TaskSettings, plan
+from bertft_helpers.own_texts.settings import Plan, TaskSettings, plan
 from bertft_helpers.own_texts.sources import digest_of, load_source
 from bertft_helpers.pretrained import find_checkpoint, load_encoder, load_tokenizer
 from bertft_helpers.reading import FOUND_OUT, Format, Reading
@@ -42,7 +42,7 @@ from bertft_helpers.resume.processes import (
     share_gradients,
     shared_loss,
 )
-from bertft_helpers.resume.run import fit_resumable
+from bertft_helpers.resume.run import Run, fit_resumable
 from bertft_helpers.resume.states import states_in
 from bertft_helpers.speed.vocabulary import compact_vocabulary, restore_vocabulary
 from bertft_helpers.training import EarlyStopping, steps_per_run
@@ -141,13 +141,14 @@ def run_task(
         notes = warnings_about(prepared, max_length, settings.policy, settings.class_weights)
         _introduce(prepared, reading, notes, say)
         meter = Meter(out / run_folder.TRAINING, processes.device)
-        model, history, config, best_epoch = train(
+        model, history, planned, best_epoch = train(
             model, prepared, settings, out / run_folder.TRAINING, processes, say, _metered(on_step, meter, processes)
         )
         if not processes.is_first:
             return None
         meter.write()
-        run = {**dataclasses.asdict(settings), **dataclasses.asdict(config), **meter.sums()}
+        how = dataclasses.asdict(planned)
+        run = {**dataclasses.asdict(settings), **how.pop("config"), **how, **meter.sums()}
         run |= {"parameters": sum(parameter.numel() for parameter in model.parameters())}
         run |= {"processes": processes.count, "device": str(processes.device)}
         run |= {"epochs_done": len(history.epochs), "best_epoch": best_epoch}
@@ -215,33 +216,36 @@ def train(
     processes: Processes,
     say: Say = print,
     on_step: OnStep | None = None,
-) -> tuple[BertForSequenceClassification, History, TrainConfig, int]:
-    """The model with the weights of its best epoch, the history, the loop's settings and the best epoch's number."""
+) -> tuple[BertForSequenceClassification, History, Plan, int]:
+    """The model with the weights of its best epoch, the history, how it was trained and the best epoch's number."""
     examples = prepared.examples
-    config, patience = plan(settings, len(examples["train"]), processes.device)
+    planned = plan(settings, len(examples["train"]), processes.device)
+    config = planned.config
     model = model.to(processes.device)
-    loader = make_loader(examples["train"], config.batch_size, seed=config.seed)
+    loader = make_loader(examples["train"], settings.batch_size, seed=settings.seed)
     compact = compact_vocabulary(model, examples["train"].input_ids)
-    optimizer = torch.optim.AdamW(parameter_groups(model, config.learning_rate, config.weight_decay), fused=True)
+    optimizer, schedule = build_optimizer(
+        model, planned.learning_rate, steps_per_run(loader, config), planned.weight_decay, planned.warmup_share
+    )
     compact.follow(optimizer)
-    schedule = linear_warmup(optimizer, steps_per_run(loader, config), config.warmup_share)
-    loss_fn, stopping = _loss(prepared, settings), EarlyStopping(patience, "validation_accuracy")
+    loss_fn, stopping = _loss(prepared, settings), EarlyStopping(planned.patience, "validation_accuracy")
     if processes.count > 1:
         share_gradients(model)
-        loss_fn, stopping = shared_loss(loss_fn, processes), AgreedStopping(patience, "validation_accuracy")
+        loss_fn, stopping = shared_loss(loss_fn, processes), AgreedStopping(planned.patience, "validation_accuracy")
         names = [state.name for state in states_in(folder)]
         require_equal("saved states", names, processes, "--out must be a folder that all machines share")
     if on_step is not None:
         loss_fn = _counted(loss_fn, on_step, len(loader) * config.epochs)
+    validation_loader = make_loader(examples["validation"], 64)
     history = fit_resumable(
-        *(model, loader, make_loader(examples["validation"], 64), optimizer, schedule, config, folder),
-        *(loss_fn, stopping),
+        Run(model, loader, validation_loader, optimizer, schedule, config, loss_fn, stopping),
+        folder,
         on_epoch=lambda row: say(_epoch_line(row, config.epochs)),
         on_note=say,
         writes=processes.is_first,
     )
     restore_vocabulary(model)
-    return model, history, config, stopping.best_epoch
+    return model, history, planned, stopping.best_epoch
 
 
 def _loss(prepared: Prepared, settings: TaskSettings) -> LossFn:
@@ -253,6 +257,7 @@ def _loss(prepared: Prepared, settings: TaskSettings) -> LossFn:
 def _counted(loss_fn: LossFn, on_step: OnStep, planned: int) -> LossFn:
     done = [0]
 
+    @functools.wraps(loss_fn)  # the same loss, for whoever asks for its name
     def counted(model: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         done[0] += 1
         on_step(done[0], planned)

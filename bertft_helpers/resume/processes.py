@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -85,6 +86,7 @@ def shared_loss(loss_fn: LossFn, processes: Processes) -> LossFn:
     them and seeds its dropout with it: the state that the first process saves is everyone's.
     """
 
+    @functools.wraps(loss_fn)  # the same loss, for whoever asks for its name
     def loss_of_all(model: nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         seed = int(torch.randint(2**31, ()))
         with torch.random.fork_rng([processes.device] if processes.device.type == "cuda" else []):
@@ -140,7 +142,7 @@ def as_first(work: Callable[[], Result], processes: Processes) -> Result:
 
 
 def require_equal(what: str, value: object, processes: Processes, remedy: str) -> None:
-    """Raise RuntimeError naming the processes in which ``value`` is another than in the first one."""
+    """Raise RunError naming the processes in which ``value`` is another than in the first one."""
     if processes.count == 1:
         return
     values: list[object] = [None] * processes.count

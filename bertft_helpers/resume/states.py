@@ -29,21 +29,33 @@ class DamagedStateError(RunError):
     """A state on disk is not what was written."""
 
 
+class StateNotWritten(RunError):
+    """The disk did not take a state: it is full, read-only, gone, or has a limit on the size of files."""
+
+
 def write_state(folder: Path, step: int, tensors: dict[str, Tensors], facts: dict[str, Any]) -> Path:
     """Write one state atomically and return its folder.
 
-    ``tensors`` maps a file's stem to its tensors. Raises OSError (a full disk, say) and then leaves nothing behind.
+    ``tensors`` maps a file's stem to its tensors. Raises StateNotWritten with the disk's own words, and then leaves
+    nothing behind; nor does any other end, short of a kill.
     """
     final = folder / f"state-{step:08d}"
-    sweep(folder)
-    remove_folder(final)  # only a damaged one can be there: good ones are resumed from
-    with new_folder(final) as draft:
-        for stem, members in tensors.items():
-            save_file({name: tensor.contiguous() for name, tensor in members.items()}, draft / f"{stem}.safetensors")
-        (draft / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
-        digests = {path.name: sha256_of(path) for path in sorted(draft.iterdir())}
-        (draft / MANIFEST).write_text(json.dumps(digests, indent=2), encoding="utf-8")
+    try:
+        sweep(folder)
+        remove_folder(final)  # only a damaged one can be there: good ones are resumed from
+        with new_folder(final) as draft:
+            _fill(draft, tensors, facts)
+    except OSError as error:
+        raise StateNotWritten(str(error)) from error
     return final
+
+
+def _fill(draft: Path, tensors: dict[str, Tensors], facts: dict[str, Any]) -> None:
+    for stem, members in tensors.items():
+        save_file({name: tensor.contiguous() for name, tensor in members.items()}, draft / f"{stem}.safetensors")
+    (draft / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+    digests = {path.name: sha256_of(path) for path in sorted(draft.iterdir())}
+    (draft / MANIFEST).write_text(json.dumps(digests, indent=2), encoding="utf-8")
 
 
 def read_state(path: Path) -> tuple[dict[str, Tensors], dict[str, Any]]:
@@ -52,6 +64,8 @@ def read_state(path: Path) -> tuple[dict[str, Tensors], dict[str, Any]]:
         digests = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DamagedStateError(f"{path.name}: {MANIFEST} is missing or not readable") from error
+    if not isinstance(digests, dict) or "facts.json" not in digests:
+        raise DamagedStateError(f"{path.name}: {MANIFEST} is no list of the state's files")
     for name, digest in digests.items():
         if not (path / name).is_file():
             raise DamagedStateError(f"{path.name}: {name} is missing")
@@ -98,19 +112,29 @@ def join_optimizer(tensors: Tensors, groups: list[dict[str, Any]]) -> dict[str, 
 
 
 def random_state(own: torch.Generator | None = None) -> Tensors:
-    """The states of the generators that draw dropout: torch's, and a model's ``own`` if it has one."""
+    """The states of the generators that draw dropout, by device; ``own`` is that of a model which has one."""
     states = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
-        states["cuda"] = torch.cuda.get_rng_state()
+        states |= {f"cuda:{number}": state for number, state in enumerate(torch.cuda.get_rng_state_all())}
+    if torch.backends.mps.is_available():
+        states["mps"] = torch.mps.get_rng_state()
     if own is not None:
         states["own"] = own.get_state()
     return states
 
 
-def set_random_state(states: Tensors, own: torch.Generator | None = None) -> None:
-    """Put the generators back where ``random_state`` found them."""
-    torch.set_rng_state(states["cpu"])
-    if "cuda" in states and torch.cuda.is_available():
-        torch.cuda.set_rng_state(states["cuda"])
-    if own is not None:
-        own.set_state(states["own"])
+def set_random_state(states: Tensors, own: torch.Generator | None = None) -> list[str]:
+    """Put the generators back where ``random_state`` found them; returns the devices that are not there any more."""
+    absent = []
+    for name, state in states.items():
+        if name == "cpu":
+            torch.set_rng_state(state)
+        elif name == "own" and own is not None:
+            own.set_state(state)
+        elif name == "mps" and torch.backends.mps.is_available():
+            torch.mps.set_rng_state(state)
+        elif name.startswith("cuda:") and int(name.removeprefix("cuda:")) < torch.cuda.device_count():
+            torch.cuda.set_rng_state(state, name)
+        else:
+            absent.append(name)
+    return absent

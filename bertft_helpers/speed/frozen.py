@@ -1,7 +1,8 @@
 """Loss functions that start from what a frozen part of the model made of the texts, computed once and cached.
 
-They fit ``training.fit`` and ``train_epoch`` as any other: the loader's ``rows`` say which texts a batch holds. The
-frozen part has run in evaluation mode, so it has no dropout, which is all that differs from running it every step.
+They fit ``training.fit`` and ``train_epoch`` with the whole classifier as the model: the batches' ``rows`` say which
+texts they hold, and what is measured after an epoch runs the model as it is. The frozen part has run in evaluation
+mode, so it has no dropout, which is all that differs from running it every step.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 from transformers import BertForSequenceClassification
 
-from bertft_helpers.batching import Batch, BucketBatchSampler, EncodedTexts
+from bertft_helpers.batching import Batch, BucketBatchSampler, EncodedTexts, column_of
 from bertft_helpers.features import encode_once, run_layers
 from bertft_helpers.losses import IGNORE, LossFn
 
@@ -31,10 +32,14 @@ def head_of(model: BertForSequenceClassification) -> nn.Sequential:
 
 
 def head_loss(pooled: torch.Tensor) -> LossFn:
-    """Summed cross-entropy of ``head_of(model)`` on the vectors of ``encode_pooled``; the base is never run."""
+    """Summed cross-entropy of a classifier's head on the vectors of ``encode_pooled``; the base is never run.
 
-    def loss_fn(model: nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        return _sum_and_count(model(pooled[batch["rows"].cpu()].to(batch["rows"].device)), batch["labels"])
+    Freeze the base (``models.freeze(model)``). Batches need ``rows`` and ``labels`` alone (``RowBatches``).
+    """
+
+    def loss_fn(model: BertForSequenceClassification, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        rows = column_of(batch, "rows")
+        return _sum_and_count(head_of(model)(pooled[rows.cpu()].to(rows.device)), column_of(batch, "labels"))
 
     return loss_fn
 
@@ -58,14 +63,17 @@ class RowBatches:
 def upper_loss(states: Sequence[torch.Tensor], layers: int) -> LossFn:
     """Summed cross-entropy from the states that ``features.cache_boundary`` made above the lowest ``layers`` layers.
 
-    Embeddings and lower layers are never run; freeze them (``models.freeze(model, layers)``).
+    Embeddings and lower layers are never run; freeze them (``models.freeze(model, layers)``). Batches need ``rows`` and
+    ``labels`` alone (``RowBatches``).
     """
 
     def loss_fn(model: BertForSequenceClassification, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        chosen = [states[row] for row in batch["rows"].tolist()]
-        hidden = pad_sequence(chosen, batch_first=True).to(batch["rows"].device)  # [batch, length, width]
-        hidden = run_layers(model.bert.encoder.layer[layers:], hidden, batch["attention_mask"])
-        return _sum_and_count(head_of(model)(model.bert.pooler(hidden)), batch["labels"])
+        labels, chosen = column_of(batch, "labels"), [states[row] for row in column_of(batch, "rows").tolist()]
+        hidden = pad_sequence(chosen, batch_first=True).to(labels.device)  # [batch, length, width]
+        ends = torch.tensor([len(state) for state in chosen], device=labels.device)
+        attention_mask = (torch.arange(hidden.shape[1], device=labels.device) < ends[:, None]).long()
+        hidden = run_layers(model.bert.encoder.layer[layers:], hidden, attention_mask)
+        return _sum_and_count(head_of(model)(model.bert.pooler(hidden)), labels)
 
     return loss_fn
 

@@ -22,15 +22,16 @@ from bertft_helpers.errors import UserError
 class CompactEmbedding(nn.Module):
     """Stands in for a word-embedding table while a model trains on known texts.
 
-    ``weight`` ``[used rows, width]`` is trained; ``full`` keeps all rows, frozen. In evaluation mode any word piece may
-    come; in training mode one outside the used rows raises ValueError, since its gradient would be lost.
+    ``weight`` ``[used rows, width]`` is trained, unless the table was frozen; ``full`` keeps all rows, frozen. In
+    evaluation mode any word piece may come; in training mode one outside the used rows raises UserError, since its
+    gradient would be lost.
     """
 
     def __init__(self, full: nn.Embedding, used_ids: Sequence[int]) -> None:
         super().__init__()
         rows = torch.tensor(used_ids, device=full.weight.device)
+        self.weight = nn.Parameter(full.weight[rows].clone(), requires_grad=full.weight.requires_grad)
         self.full = full.requires_grad_(False)
-        self.weight = nn.Parameter(full.weight[rows].clone())
         self.register_buffer("rows", rows, persistent=False)
         position = torch.full((full.num_embeddings,), -1, device=rows.device)
         position[rows] = torch.arange(len(rows), device=rows.device)
@@ -51,13 +52,16 @@ class CompactEmbedding(nn.Module):
         return torch.where(known.unsqueeze(-1), vectors, self.full(input_ids) * self.decay)
 
     def follow(self, optimizer: Optimizer) -> None:
-        """Apply the optimizer's weight decay to the other rows too, step by step.
+        """Apply the optimizer's weight decay to the other rows too, step by step; to a frozen table nothing happens.
 
-        Raises ValueError when the small table is not among the optimizer's parameters.
+        Raises UserError when a small table that learns is not among the optimizer's parameters.
         """
-        self._group_in(optimizer)
+        if self.weight.requires_grad:
+            self._group_in(optimizer)
 
         def decay(optimizer: Optimizer, *_: object) -> None:
+            if self.weight.grad is None or _is_skipped(optimizer):
+                return  # AdamW leaves the small table as it is, so the other rows stay too
             group = self._group_in(optimizer)  # looked up each time: loading a state replaces the groups
             self.decay *= 1 - group["lr"] * group["weight_decay"]
 
@@ -82,7 +86,13 @@ class CompactEmbedding(nn.Module):
         """The full table with the trained rows put back and all others decayed."""
         self.full.weight.mul_(self.decay)
         self.full.weight[self.rows] = self.weight
-        return self.full.requires_grad_(True)
+        return self.full.requires_grad_(self.weight.requires_grad)
+
+
+def _is_skipped(optimizer: Optimizer) -> bool:
+    """Whether a gradient scaler has found an overflow and left it to a fused optimizer to do nothing in this step."""
+    found = getattr(optimizer, "found_inf", None)
+    return found is not None and bool(found)
 
 
 def compact_vocabulary(model: nn.Module, texts: Iterable[Sequence[int]]) -> CompactEmbedding:

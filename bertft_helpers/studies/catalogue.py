@@ -137,7 +137,7 @@ def stopping_curve(flipped: float, seed: int) -> list[dict[str, float]]:
     compact = compact_vocabulary(model, loader.dataset.input_ids)
     optimizer, schedule = recipes.optimizer_and_schedule(model, recipe, LONGEST * len(loader))
     compact.follow(optimizer)
-    config = TrainConfig(seed=seed, learning_rate=recipe.learning_rate)
+    config = TrainConfig()
     rows = []
     for epoch in range(LONGEST):
         loader.batch_sampler.set_epoch(epoch)
@@ -160,7 +160,7 @@ def _halves(examples: EncodedTexts) -> tuple[EncodedTexts, EncodedTexts]:
     rows = np.random.default_rng(0).permutation(len(examples))
     middle = len(rows) // 2
     return tuple(
-        EncodedTexts([examples.input_ids[row] for row in half], [examples.labels[row] for row in half])
+        EncodedTexts([examples.input_ids[row] for row in half], [examples.labels[row] for row in half], examples.pad_id)
         for half in (rows[:middle], rows[middle:])
     )
 

@@ -11,7 +11,6 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -30,17 +29,27 @@ from bertft_helpers.features import encode_once
 from bertft_helpers.losses import LossFn, classification_loss, smoothed_loss
 from bertft_helpers.metrics import accuracy, macro_f1
 from bertft_helpers.models import build_classifier
-from bertft_helpers.optim import linear_warmup, parameter_groups
+from bertft_helpers.optim import build_optimizer
 from bertft_helpers.pretrained import load_encoder, load_tokenizer
 from bertft_helpers.runtime import peak_memory_mb, quiet_libraries, reset_peak_memory
 from bertft_helpers.speed.vocabulary import compact_vocabulary, restore_vocabulary
 from bertft_helpers.training import groups_of, train_step
 
 MEASUREMENTS = (
-    *("accuracy", "macro_f1", "loss", "seconds", "tokens", "steps", "trainable_parameters", "peak_memory_mb"),
-    *("failed", "versions", "device"),
+    "accuracy",
+    "macro_f1",
+    "loss",
+    "seconds",
+    "tokens",
+    "steps",
+    "trainable_parameters",
+    "peak_memory_mb",
+    "failed",
+    "versions",
+    "device",
 )
-FROZEN = ("nothing", "embeddings", *(f"{n} layers" for n in range(1, 7)), "all but the head", "gradual")
+DEPTHS = tuple(f"{n} layers" for n in range(1, 7))
+FROZEN = ("nothing", "embeddings", *DEPTHS, "all but the head", "gradual")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +104,7 @@ def measure(factors: dict[str, Any], seed: int) -> dict[str, Any]:
     model, loader = build_run(recipe, seed)
     trainable = trainable_parameters(model, recipe)
     start = time.process_time()
-    steps, tokens = train(model, loader, recipe, seed)
+    steps, tokens = train(model, loader, recipe)
     seconds = time.process_time() - start
     predictions = predict(model, make_loader(headlines()["validation"], 64))
     loss = -np.log(predictions.probabilities[np.arange(len(predictions.labels)), predictions.labels]).mean()
@@ -130,7 +139,7 @@ def training_examples(recipe: Recipe, seed: int) -> EncodedTexts:
     flipped = generator.permutation(len(rows))[: round(recipe.flipped * len(rows))]
     shift = generator.integers(1, labels.max() + 1, size=len(flipped))  # never 0, so the new label is wrong
     chosen[flipped] = (chosen[flipped] + shift) % (labels.max() + 1)
-    return EncodedTexts([examples.input_ids[row] for row in rows], chosen.tolist())
+    return EncodedTexts([examples.input_ids[row] for row in rows], chosen.tolist(), examples.pad_id)
 
 
 def build_run(recipe: Recipe, seed: int) -> tuple[BertForSequenceClassification, DataLoader]:
@@ -144,7 +153,7 @@ def build_run(recipe: Recipe, seed: int) -> tuple[BertForSequenceClassification,
     return model, make_loader(training_examples(recipe, seed), recipe.batch_size, seed=seed)
 
 
-def train(model: BertForSequenceClassification, loader: DataLoader, recipe: Recipe, seed: int) -> tuple[int, int]:
+def train(model: BertForSequenceClassification, loader: DataLoader, recipe: Recipe) -> tuple[int, int]:
     """Train in place with a compact vocabulary; returns optimizer steps and tokens seen."""
     total = recipe.max_steps or recipe.epochs * len(loader)
     compact = compact_vocabulary(model, loader.dataset.input_ids)
@@ -155,7 +164,7 @@ def train(model: BertForSequenceClassification, loader: DataLoader, recipe: Reci
     if compact.weight.requires_grad:
         compact.follow(optimizer)
     loss_fn = _loss(recipe)
-    config = TrainConfig(seed=seed, batch_size=recipe.batch_size, learning_rate=recipe.learning_rate)
+    config = TrainConfig()
     tokens = 0
     model.train()
     for step, group in enumerate(groups_of(itertools.islice(_endless(loader), total), 1)):
@@ -187,11 +196,15 @@ def _freeze(blocks: list[nn.Module], count: int) -> None:
 
 def optimizer_and_schedule(model: nn.Module, recipe: Recipe, total: int) -> tuple[Optimizer, LambdaLR]:
     """AdamW and its warm-up over ``total`` steps, as the recipe wants them."""
-    groups = parameter_groups(
-        model, recipe.learning_rate, recipe.weight_decay, recipe.head_learning_rate, layer_decay=recipe.layer_decay
+    optimizer, schedule = build_optimizer(
+        model,
+        recipe.learning_rate,
+        total,
+        weight_decay=recipe.weight_decay,
+        warmup_share=recipe.warmup_share,
+        head_learning_rate=recipe.head_learning_rate,
+        layer_decay=recipe.layer_decay,
     )
-    optimizer = torch.optim.AdamW(groups, fused=True)
-    schedule = linear_warmup(optimizer, total, recipe.warmup_share)
     if recipe.bias_correction:
         return optimizer, schedule
     # Without its bias correction Adam steps (1 - 0.9^t) / sqrt(1 - 0.999^t) times as far: up to 6.5 times too far.

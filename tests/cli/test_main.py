@@ -100,11 +100,11 @@ def test_check_exits_0_for_a_good_lesson_also_when_executed(stored_lesson: Path)
 
 
 def test_check_answers_programs_in_json(stored_lesson: Path) -> None:
-    write_lesson(stored_lesson.with_name("06_count_more.ipynb"), [code("1")])
-    done = bertft("check", "6", "--json", cwd=stored_lesson.parents[1])
+    write_lesson(stored_lesson.with_name("07_count_more.ipynb"), [code("1")])
+    done = bertft("check", "7", "--json", cwd=stored_lesson.parents[1])
     assert done.returncode == 1
     answer = json.loads(done.stdout)
-    assert {"lesson": "06_count_more.ipynb", "cell": 1, "text": "was not executed"} in answer["problems"]
+    assert {"lesson": "07_count_more.ipynb", "cell": 1, "text": "was not executed"} in answer["problems"]
     assert answer["outputs_equal"] is None
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from graduation import Case, Functions
+from minimal import parameters_of, tiny_classifier
 from transformers import BertConfig, BertForSequenceClassification
 
 SIZES = {"hidden_size": 8, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 16, "vocab_size": 50}
@@ -41,13 +44,41 @@ def run_rates(functions: Functions) -> list[list[float]]:
     return rates
 
 
+def run_built(functions: Functions) -> list[Any]:
+    found = []
+    for options in ({}, {"weight_decay": 0.1, "warmup_share": 0.5, "head_learning_rate": 5e-3, "layer_decay": 0.5}):
+        torch.manual_seed(0)
+        model = tiny_classifier()
+        optimizer, schedule = functions["build_optimizer"](model, 1e-3, 4, **options)
+        for _ in range(3):
+            for number, parameter in enumerate(model.parameters()):
+                parameter.grad = torch.full_like(parameter, 0.1 * (number + 1))
+            optimizer.step()
+            schedule.step()
+        found.append([parameters_of(model), schedule.get_last_lr(), optimizer.defaults["fused"]])
+    return found
+
+
 CASES = [
+    Case(
+        "optim.build_optimizer",
+        run_built,
+        mutants={
+            "the decay is lost": ("learning_rate, weight_decay, head", "learning_rate, 0.01, head"),
+            "the warm-up is lost": ("linear_warmup(optimizer, steps, warmup_share)", "linear_warmup(optimizer, steps)"),
+            "one rate for all layers": ("head_learning_rate, layer_decay)", "head_learning_rate)"),
+            "another implementation": ("fused=True", "fused=False"),
+        },
+    ),
     Case(
         "optim.parameter_groups",
         run_groups,
         mutants={
             "biases and LayerNorm weights decay": ("parameter.ndim >= 2", "parameter.ndim >= 1"),
-            "the head's own rate is lost": ("head_learning_rate or learning_rate", "learning_rate"),
+            "the head's own rate is lost": (
+                "learning_rate if head_learning_rate is None else head_learning_rate",
+                "learning_rate",
+            ),
             "every parameter is a group": ("setdefault((part, kind), empty)", "setdefault((name, kind), empty)"),
         },
     ),

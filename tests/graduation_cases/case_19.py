@@ -4,9 +4,9 @@ from typing import Any
 
 import torch
 from graduation import Case, Functions
-from minimal import CONFIG, parameters_of, tiny_batch, tiny_classifier, tiny_loader
+from minimal import CONFIG, RATE, parameters_of, tiny_batch, tiny_classifier, tiny_loader
 
-from bertft_helpers.optim import linear_warmup, parameter_groups
+from bertft_helpers.optim import build_optimizer
 
 
 class Run:
@@ -14,8 +14,7 @@ class Run:
 
     def __init__(self) -> None:
         self.model = tiny_classifier()
-        self.optimizer = torch.optim.AdamW(parameter_groups(self.model, CONFIG.learning_rate, 0.1), fused=True)
-        self.schedule = linear_warmup(self.optimizer, 12, CONFIG.warmup_share)
+        self.optimizer, self.schedule = build_optimizer(self.model, RATE, 12, weight_decay=0.1)
         torch.manual_seed(5)
 
     def end(self, result: Any) -> Any:

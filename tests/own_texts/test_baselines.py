@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 from minimal import parameters_of, tiny_encoder
 
@@ -35,17 +34,3 @@ def test_of_equally_good_strengths_the_simplest_model_is_taken() -> None:
     found = baselines.frozen_features(tiny_encoder(), dict.fromkeys(("train", "validation", "test"), easy))
     assert found.predictions.tolist() == easy.labels
     assert found.method.endswith("C=0.01")  # as good as 0.1 and 1
-
-
-def test_a_baseline_learns_from_no_more_than_memory_is_meant_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(baselines, "MOST_ENCODED", 30)
-    monkeypatch.setattr(baselines, "MOST_WORDS", 90)
-    examples = {part: texts_by_class(60, seed) for seed, part in enumerate(("train", "validation", "test"))}
-    frozen = baselines.frozen_features(tiny_encoder(initializer_range=0.5), examples)
-    assert frozen.method.endswith(", on 30 of 60 training texts")
-    assert len(examples["train"]) == 60
-    texts = {part: ["one two three"] * 30 + ["four five six"] * 30 for part in examples}
-    labels = {part: [0] * 30 + [1] * 30 for part in examples}
-    counted = baselines.counted_words(texts, labels)
-    assert counted.method.endswith(", on 30 of 60 training texts")
-    assert counted.predictions.tolist() == labels["test"]

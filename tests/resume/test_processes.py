@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import socket
@@ -15,30 +16,33 @@ from minimal import parameters_of, tiny_batch, tiny_classifier, tiny_loader
 
 from bertft_helpers.config import TrainConfig
 from bertft_helpers.losses import IGNORE, classification_loss
-from bertft_helpers.optim import linear_warmup, parameter_groups
+from bertft_helpers.optim import build_optimizer
 from bertft_helpers.resume.processes import AgreedStopping, Processes, joined, rows_of, share_gradients, shared_loss
-from bertft_helpers.resume.run import fit_resumable
+from bertft_helpers.resume.run import Run, fit_resumable
 from bertft_helpers.training import EarlyStopping, steps_per_run
 
-CONFIG = TrainConfig(seed=1, epochs=3, batch_size=4, learning_rate=1e-3, accumulate=2)
+CONFIG = TrainConfig(epochs=3, accumulate=2)
+
+TESTS = Path(__file__).parents[1]
+IMPORTED = [str(folder) for folder in (TESTS.parent, TESTS, TESTS / "resume")]
 
 
 def train(folder: Path, dropout: float, stop_at: int | None = None) -> None:
     """One process's part of a run on 17 texts in batches of 4; the last batch has a single text."""
     with joined("cpu") as processes:
         model = tiny_classifier(hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout)
-        train_loader = tiny_loader(17, CONFIG.batch_size, seed=3)
+        train_loader = tiny_loader(17, 4, seed=3)
         loss_fn, stopping = classification_loss, EarlyStopping(patience=3)
         if processes.count > 1:
             share_gradients(model)
             loss_fn, stopping = shared_loss(classification_loss, processes), AgreedStopping(patience=3)
         if stop_at is not None:
             loss_fn = dying(loss_fn, stop_at)
-        optimizer = torch.optim.AdamW(parameter_groups(model, CONFIG.learning_rate, CONFIG.weight_decay))
-        schedule = linear_warmup(optimizer, steps_per_run(train_loader, CONFIG))
+        optimizer, schedule = build_optimizer(model, 1e-3, steps_per_run(train_loader, CONFIG))
+        validation_loader = tiny_loader(9, seed=None, offset=1)
         history = fit_resumable(
-            *(model, train_loader, tiny_loader(9, seed=None, offset=1), optimizer, schedule, CONFIG),
-            *(folder / "states", loss_fn, stopping),
+            Run(model, train_loader, validation_loader, optimizer, schedule, CONFIG, loss_fn, stopping),
+            folder / "states",
             save_every=2,
             on_note=lambda note: None,
             writes=processes.is_first,
@@ -52,6 +56,7 @@ def train(folder: Path, dropout: float, stop_at: int | None = None) -> None:
 def dying(loss_fn, after: int):
     calls = iter(range(after))
 
+    @functools.wraps(loss_fn)
     def loss(model, batch):
         if next(calls, None) is None:
             os._exit(9)  # as a kill: nothing is closed or written
@@ -66,11 +71,9 @@ def launch(count: int, folder: Path, dropout: float, stop_at: int | None = None)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
-    code = (
-        f"import test_distributed as t; from pathlib import Path; t.train(Path({str(folder)!r}), {dropout}, {stop_at})"
-    )
+    code = f"import test_processes as t; from pathlib import Path; t.train(Path({str(folder)!r}), {dropout}, {stop_at})"
     environment = {**os.environ, "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(IMPORTED)}
     running = [
         subprocess.Popen([sys.executable, "-c", code], env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)})
         for rank in range(count)

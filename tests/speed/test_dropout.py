@@ -12,13 +12,13 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from bertft_helpers.config import TrainConfig
 from bertft_helpers.losses import classification_loss
-from bertft_helpers.optim import linear_warmup, parameter_groups
+from bertft_helpers.optim import build_optimizer
 from bertft_helpers.speed import dropout
 from bertft_helpers.speed.dropout import ByteDropout, draw_bytes, quantized_rate, restore_dropout, use_byte_dropout
 from bertft_helpers.training import train_epoch
 
 NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-CONFIG = TrainConfig(learning_rate=5e-3, weight_decay=0.1)
+CONFIG = TrainConfig()
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -33,8 +33,7 @@ def dropped(count: int, rate: float = 0.1, seed: int = 0) -> torch.Tensor:
 def trained(model: nn.Module) -> tuple[list[float], dict[str, torch.Tensor]]:
     """Losses and weights after two epochs on texts of several lengths."""
     loader = tiny_loader()
-    optimizer = torch.optim.AdamW(parameter_groups(model, CONFIG.learning_rate, CONFIG.weight_decay), fused=True)
-    schedule = linear_warmup(optimizer, 2 * len(loader))
+    optimizer, schedule = build_optimizer(model, 5e-3, 2 * len(loader), weight_decay=0.1)
     losses = [step.loss_sum for _ in range(2) for step in train_epoch(model, loader, optimizer, schedule, CONFIG)]
     return losses, model.state_dict()
 

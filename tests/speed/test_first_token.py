@@ -9,12 +9,12 @@ from transformers import BertForSequenceClassification
 
 from bertft_helpers.config import TrainConfig
 from bertft_helpers.losses import classification_loss, forward_logits
-from bertft_helpers.optim import linear_warmup, parameter_groups
+from bertft_helpers.optim import build_optimizer
 from bertft_helpers.speed.dropout import use_byte_dropout
 from bertft_helpers.speed.first_token import use_all_tokens, use_first_token
 from bertft_helpers.training import train_epoch
 
-CONFIG = TrainConfig(learning_rate=5e-3, weight_decay=0.1)
+CONFIG = TrainConfig()
 
 
 def classifier(first_token: bool, **changes: object) -> BertForSequenceClassification:
@@ -42,8 +42,7 @@ def test_losses_and_weights_after_two_epochs_are_the_same(byte_dropout: bool) ->
         model, loader = classifier(first_token), tiny_loader()
         if byte_dropout and first_token:
             use_byte_dropout(model, seed=0)
-        optimizer = torch.optim.AdamW(parameter_groups(model, CONFIG.learning_rate, CONFIG.weight_decay), fused=True)
-        schedule = linear_warmup(optimizer, 2 * len(loader))
+        optimizer, schedule = build_optimizer(model, 5e-3, 2 * len(loader), weight_decay=0.1)
         steps = [step for _ in range(2) for step in train_epoch(model, loader, optimizer, schedule, CONFIG)]
         runs.append(([step.loss_sum for step in steps], model.state_dict()))
     (expected_losses, expected), (losses, found) = runs

@@ -10,14 +10,15 @@ from minimal import tiny_batch, tiny_classifier, tiny_examples, tiny_loader
 from transformers import BertForSequenceClassification
 
 from bertft_helpers.config import TrainConfig
+from bertft_helpers.errors import UserError
 from bertft_helpers.features import cache_boundary
 from bertft_helpers.losses import LossFn, classification_loss
 from bertft_helpers.models import freeze
-from bertft_helpers.optim import linear_warmup, parameter_groups
-from bertft_helpers.speed.frozen import RowBatches, encode_pooled, head_loss, head_of, upper_loss
-from bertft_helpers.training import train_epoch
+from bertft_helpers.optim import build_optimizer
+from bertft_helpers.speed.frozen import RowBatches, encode_pooled, head_loss, upper_loss
+from bertft_helpers.training import fit, train_epoch
 
-CONFIG = TrainConfig(learning_rate=5e-3, weight_decay=0.1)
+CONFIG = TrainConfig()
 BuildLoss = Callable[[BertForSequenceClassification], LossFn]
 
 
@@ -26,8 +27,7 @@ def plain(model: BertForSequenceClassification) -> LossFn:
 
 
 def from_pooled(model: BertForSequenceClassification) -> LossFn:
-    loss_fn = head_loss(encode_pooled(model, tiny_examples(), batch_size=5))
-    return lambda whole, batch: loss_fn(head_of(whole), batch)
+    return head_loss(encode_pooled(model, tiny_examples(), batch_size=5))
 
 
 def from_boundary(model: BertForSequenceClassification) -> LossFn:
@@ -43,8 +43,7 @@ def model_without_dropout(layers: int | None) -> BertForSequenceClassification:
 def trained(build_loss: BuildLoss, layers: int | None) -> tuple[list[float], dict[str, torch.Tensor]]:
     model, loader = model_without_dropout(layers), tiny_loader()
     loss_fn = build_loss(model)
-    optimizer = torch.optim.AdamW(parameter_groups(model, CONFIG.learning_rate, CONFIG.weight_decay), fused=True)
-    schedule = linear_warmup(optimizer, 2 * len(loader))
+    optimizer, schedule = build_optimizer(model, 5e-3, 2 * len(loader), weight_decay=0.1)
     epochs = [train_epoch(model, loader, optimizer, schedule, CONFIG, loss_fn) for _ in range(2)]
     return [step.loss_sum for steps in epochs for step in steps], model.state_dict()
 
@@ -84,16 +83,28 @@ def test_the_head_keeps_its_own_dropout() -> None:
     assert first != second
 
 
-def test_a_head_trained_alone_on_rows_alone_is_the_models_head() -> None:
-    _, expected = trained(from_pooled, None)
-    model, batches = model_without_dropout(None), RowBatches(tiny_examples(), 4, seed=3)
-    loss_fn, head = head_loss(encode_pooled(model, tiny_examples())), head_of(model)
-    optimizer = torch.optim.AdamW(parameter_groups(head, CONFIG.learning_rate, CONFIG.weight_decay), fused=True)
-    schedule = linear_warmup(optimizer, 2 * len(batches))
-    for _ in range(2):
-        train_epoch(head, batches, optimizer, schedule, CONFIG, loss_fn)
-    for name, tensor in model.state_dict().items():
-        torch.testing.assert_close(tensor, expected[name], rtol=0, atol=1e-5)
+@pytest.mark.parametrize(("build_loss", "layers"), [(from_pooled, None), (from_boundary, 1)])
+def test_fit_trains_on_rows_alone_and_validates_the_whole_model(build_loss: BuildLoss, layers: int | None) -> None:
+    runs = []
+    for build, batches in ((plain, tiny_loader()), (build_loss, RowBatches(tiny_examples(), 4, seed=3))):
+        model = model_without_dropout(layers)
+        optimizer, schedule = build_optimizer(model, 5e-3, 3 * len(batches), weight_decay=0.1)
+        validation = tiny_loader(7, seed=None, offset=1)
+        history = fit(model, batches, validation, optimizer, schedule, CONFIG, build(model))
+        runs.append((history, model.state_dict()))
+    (expected_history, expected), (history, found) = runs
+    for row, by_plain in zip(history.epochs, expected_history.epochs, strict=True):
+        assert row == pytest.approx(by_plain, abs=1e-5)
+    assert history.epochs[0]["train_loss"] != pytest.approx(history.epochs[-1]["train_loss"], abs=1e-3)
+    for name, tensor in expected.items():
+        torch.testing.assert_close(found[name], tensor, rtol=0, atol=1e-5)
+
+
+def test_a_loader_without_rows_is_refused_by_what_it_has() -> None:
+    model, batch = model_without_dropout(None), tiny_batch()
+    del batch["rows"]
+    with pytest.raises(UserError, match="a batch has no 'rows', only 'input_ids', 'attention_mask', 'labels'"):
+        from_pooled(model)(model, batch)
 
 
 def test_batches_of_rows_are_those_of_the_loader() -> None:

@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 import pandas as pd
-import torch
 from datasets import DatasetDict
 
 from bertft_helpers.batching import encode, encode_dataset, make_loader
@@ -15,11 +14,12 @@ from bertft_helpers.config import TrainConfig
 from bertft_helpers.data import clean, load_texts, select_view, split
 from bertft_helpers.inference import TextClassifier
 from bertft_helpers.models import build_classifier
-from bertft_helpers.optim import linear_warmup, parameter_groups
+from bertft_helpers.optim import build_optimizer
 from bertft_helpers.pretrained import load_tokenizer
 from bertft_helpers.runtime import quiet_libraries, set_seeds
 from bertft_helpers.training import fit, steps_per_run
 
+SEED, BATCH_SIZE, LEARNING_RATE = 0, 16, 1e-4  # lesson 19's
 PAGE = """# Catch up
 
 Fell behind? Take what a section made from here, and go on with the next one. In a notebook of `learners/`, which stands
@@ -78,12 +78,11 @@ def write_ids(parts: DatasetDict, out: Path) -> None:
 def train_classifier(parts: DatasetDict) -> tuple[TextClassifier, dict[str, object]]:
     """Fine-tune on the training part as lesson 19 does; the classifier, and facts for its card."""
     config, tokenizer = TrainConfig(), load_tokenizer("bundled")
-    set_seeds(config.seed)
-    model = build_classifier("bundled", parts["train"].features["label"].names, seed=config.seed)
+    set_seeds(SEED)
+    model = build_classifier("bundled", parts["train"].features["label"].names, seed=SEED)
     train, validation = (encode_dataset(parts[name], tokenizer, max_length=64) for name in ("train", "validation"))
-    loader = make_loader(train, config.batch_size, seed=config.seed)
-    optimizer = torch.optim.AdamW(parameter_groups(model, config.learning_rate, config.weight_decay))
-    schedule = linear_warmup(optimizer, steps_per_run(loader, config), config.warmup_share)
+    loader = make_loader(train, BATCH_SIZE, seed=SEED)
+    optimizer, schedule = build_optimizer(model, LEARNING_RATE, steps_per_run(loader, config))
     history = fit(model, loader, make_loader(validation, 64), optimizer, schedule, config)
     last = history.epochs[-1]
     return TextClassifier(model, tokenizer, max_length=64), {
