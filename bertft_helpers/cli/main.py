@@ -140,15 +140,18 @@ def check(
 @app.command("map")
 @reported()
 def write_map(
-    run_file: Annotated[Path, typer.Option("--run", help="run.json of a complete run.")] = Path("build/run.json"),
+    run_file: Annotated[
+        Path | None,
+        typer.Option("--run", help="run.json of a complete run; without it build/run.json, or else the stored costs."),
+    ] = None,
     notebooks: Folder = None,
 ) -> None:
-    """Write notebooks/README.md: question, lesson, graduates, minutes and memory of the last run; and the picture."""
+    """Write notebooks/README.md: question, lesson, graduates, minutes to read and to run, memory; and the picture."""
     from bertft_helpers.series import catalogue, overview
     from bertft_helpers.series.hosted import COSTS
 
     folder = notebooks or catalogue.find_folder()
-    costs = overview.costs_of_run(run_file)
+    costs = overview.known_costs(run_file)
     (folder / "README.md").write_text(overview.map_text(folder, costs), encoding="utf-8")
     COSTS.write_text(overview.costs_text(costs), encoding="utf-8")
     (folder / overview.PICTURE).write_bytes(overview.picture_of(folder))

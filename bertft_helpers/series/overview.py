@@ -1,4 +1,4 @@
-"""The map of the series, ``notebooks/README.md``: question, lesson, what graduates there, minutes and memory."""
+"""The map of the series, ``notebooks/README.md``: question, lesson, graduates, minutes to read and to run, memory."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from bertft_helpers.errors import UserError
+from nbformat import NotebookNode
+
+from bertft_helpers.errors import MissingError, UserError
 from bertft_helpers.series.catalogue import Lesson, find_lessons
+from bertft_helpers.series.hosted import measured_costs
 from bertft_helpers.series.notebook import numbered_code_cells, read_notebook, tags
 
 PARTS = {  # first lesson of each part -> its title
@@ -27,13 +30,17 @@ PARTS = {  # first lesson of each part -> its title
 }
 INTRODUCTION = """# The lessons
 
-Each question has one notebook, which can be opened first: it begins with a recap. Minutes and memory were measured by
-`make run` on two CPU cores. Reading takes longer; each lesson says how long.
+Each question has one notebook, which can be opened first: it begins with a recap. "Read" is an estimate in minutes: 200
+words of text a minute, and 20 seconds for each cell of code. "Run" (minutes) and memory were measured by `make run` on
+two CPU cores.
 The terms are explained in the [glossary](GLOSSARY.md). "Graduates" are functions that a lesson writes out and that
 `bertft_helpers` offers from then on.
 
 This file is written by `bertft map`; edit the lessons, not this table.
 """
+
+
+WORDS_PER_MINUTE, SECONDS_PER_CELL = 200, 20  # of a reader: text cells, code cells
 
 
 class Cost(NamedTuple):
@@ -43,6 +50,7 @@ class Cost(NamedTuple):
     peak_mb: float
 
 
+LAST_RUN = Path("build/run.json")  # where `make run` leaves what it measured
 PICTURE = "before-and-after.png"  # beside the map
 
 
@@ -57,20 +65,41 @@ def map_text(folder: Path, costs: Mapping[str, Cost]) -> str:
         if lesson.number in PARTS or lesson is lessons[0]:
             lines += [f"\n## {PARTS.get(lesson.number, 'Lessons')}\n", _HEAD]
         lines.append(_row(lesson, costs[lesson.number]))
-    total = sum(round(costs[lesson.number].minutes, 1) for lesson in lessons)  # of the minutes shown
-    return "\n".join([*lines, f"\nAll {len(lessons)} lessons together: {total:.1f} minutes.\n"])
+    to_run = sum(round(costs[lesson.number].minutes, 1) for lesson in lessons)  # of the minutes shown
+    to_read = sum(minutes_to_read(read_notebook(lesson.path)) for lesson in lessons)
+    total = f"All {len(lessons)} lessons together: {to_read / 60:.0f} hours to read, {to_run:.1f} minutes to run."
+    return "\n".join([*lines, f"\n{total}\n"])
+
+
+def minutes_to_read(notebook: NotebookNode) -> int:
+    """How long a lesson takes to read, in whole minutes: by the words of its text and the number of its code cells."""
+    words = sum(len(cell.source.split()) for cell in notebook.cells if cell.cell_type == "markdown")
+    cells = len(numbered_code_cells(notebook))
+    return round(words / WORDS_PER_MINUTE + cells * SECONDS_PER_CELL / 60)
+
+
+def known_costs(run_file: Path | None = None) -> dict[str, Cost]:
+    """The costs of ``run_file``; without one those of the last run, and where nothing was run the stored ones."""
+    if run_file is None and not LAST_RUN.exists():
+        return {number: Cost(*cost) for number, cost in measured_costs().items()}
+    return costs_of_run(run_file or LAST_RUN)
 
 
 def costs_of_run(run_file: Path) -> dict[str, Cost]:
     """Minutes and peak memory from the ``run.json`` of a run at the lessons' own values.
 
-    Raises ValueError for another profile or a run in which a lesson failed.
+    Raises ValueError for another profile or a run in which a lesson failed, FileNotFoundError where no file is.
     """
+    if not run_file.is_file():
+        raise MissingError(
+            f"{run_file} is not there: name the run.json of a complete run (make run), or leave --run out"
+        )
     run = json.loads(run_file.read_text(encoding="utf-8"))
     failed = [lesson["lesson"] for lesson in run["lessons"] if lesson["status"] != "ok"]
     if run["profile"] != "cpu" or failed:
         raise UserError(
-            f"{run_file}: the map needs a complete run at the cpu profile; profile {run['profile']}, {failed=}"
+            f"{run_file}: the map needs a complete run at the cpu profile; profile {run['profile']}, {failed=}. "
+            "Run all lessons (make run), or remove the file to keep the costs that are stored"
         )
     return {lesson["lesson"][:2]: Cost(lesson["seconds"] / 60, lesson["peak_mb"]) for lesson in run["lessons"]}
 
@@ -92,7 +121,7 @@ def costs_text(costs: Mapping[str, Cost]) -> str:
     return lines.getvalue()
 
 
-_HEAD = "| lesson | question | graduates | minutes | peak MB |\n|---|---|---|---|---|"
+_HEAD = "| lesson | question | graduates | read | run | peak MB |\n|---|---|---|---|---|---|"
 
 
 def _row(lesson: Lesson, cost: Cost) -> str:
@@ -105,4 +134,5 @@ def _row(lesson: Lesson, cost: Cost) -> str:
         if tag.startswith("graduates:")
     ]
     link = f"[{lesson.number}]({lesson.path.name})"
-    return f"| {link} | {question} | {', '.join(graduates) or '–'} | {cost.minutes:.1f} | {cost.peak_mb:,.0f} |"
+    columns = [link, question, ", ".join(graduates) or "–", str(minutes_to_read(notebook))]
+    return f"| {' | '.join(columns)} | {cost.minutes:.1f} | {cost.peak_mb:,.0f} |"

@@ -9,9 +9,19 @@ import nbformat
 import pytest
 
 from bertft_helpers.series.hosted import measured_costs
-from bertft_helpers.series.overview import PICTURE, Cost, costs_of_run, map_text, picture_of
+from bertft_helpers.series.overview import (
+    PICTURE,
+    Cost,
+    costs_of_run,
+    known_costs,
+    map_text,
+    minutes_to_read,
+    picture_of,
+)
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+STORED = {number: Cost(*cost) for number, cost in measured_costs().items()}  # what an installed lesson is told
+REGENERATE = "`bertft map` regenerates it (the stored costs stay where there is no build/run.json)"
 
 
 def lesson(folder: Path, name: str, title: str, tags: list[str]) -> None:
@@ -25,7 +35,14 @@ def lesson(folder: Path, name: str, title: str, tags: list[str]) -> None:
 def test_a_row_holds_question_graduates_and_cost(tmp_path: Path) -> None:
     lesson(tmp_path, "19_write_loop", "Q19 · How do I write the loop?", ["graduates:training.fit", "other"])
     text = map_text(tmp_path, {"19": Cost(1.04, 2345.6)})
-    assert "| [19](19_write_loop.ipynb) | How do I write the loop? | `training.fit` | 1.0 | 2,346 |" in text
+    assert "| [19](19_write_loop.ipynb) | How do I write the loop? | `training.fit` | 0 | 1.0 | 2,346 |" in text
+    assert "All 1 lessons together: 0 hours to read, 1.0 minutes to run." in text
+
+
+def test_reading_takes_a_minute_for_200_words_and_20_seconds_for_a_cell_of_code() -> None:
+    text = nbformat.v4.new_markdown_cell("word " * 1000)
+    code = [nbformat.v4.new_code_cell("x = 1  # not read as text") for _ in range(6)]
+    assert minutes_to_read(nbformat.v4.new_notebook(cells=[text, *code])) == 5 + 2
 
 
 def test_a_lesson_without_a_measurement_is_named(tmp_path: Path) -> None:
@@ -42,12 +59,25 @@ def test_a_partial_run_is_no_source_of_costs(tmp_path: Path, profile: str, statu
         costs_of_run(tmp_path / "run.json")
 
 
+def test_without_a_run_the_costs_are_the_stored_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert known_costs() == STORED
+    ok = {"lesson": "19_x", "status": "ok", "seconds": 90, "peak_mb": 700}
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "run.json").write_text(json.dumps({"profile": "cpu", "lessons": [ok]}))
+    assert known_costs() == {"19": Cost(1.5, 700)}  # what was measured last wins
+
+
+def test_a_named_run_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"elsewhere\.json is not there"):
+        known_costs(tmp_path / "elsewhere.json")
+
+
 def test_the_stored_map_is_current() -> None:
-    costs = {number: Cost(*cost) for number, cost in measured_costs().items()}  # what an installed lesson is told
     stored = (NOTEBOOKS / "README.md").read_text(encoding="utf-8")
-    assert map_text(NOTEBOOKS, costs) == stored, "the lessons changed: make run, then bertft map"
+    assert map_text(NOTEBOOKS, STORED) == stored, f"the lessons changed: {REGENERATE}"
 
 
 def test_the_readmes_picture_is_the_stored_figure_of_lesson_00() -> None:
-    assert (NOTEBOOKS / PICTURE).read_bytes() == picture_of(NOTEBOOKS), "lesson 00 changed: make run, then bertft map"
+    assert (NOTEBOOKS / PICTURE).read_bytes() == picture_of(NOTEBOOKS), f"lesson 00 changed: {REGENERATE}"
     assert f"](notebooks/{PICTURE})" in (NOTEBOOKS.parent / "README.md").read_text(encoding="utf-8")
