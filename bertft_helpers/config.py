@@ -8,6 +8,8 @@ from pathlib import Path
 
 from bertft_helpers.errors import UserError
 
+__all__ = ["PRECISIONS", "TrainConfig"]
+
 PRECISIONS = ("float32", "bfloat16", "float16")
 
 

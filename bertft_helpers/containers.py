@@ -15,6 +15,20 @@ from typing import IO
 
 from bertft_helpers.errors import MissingError, UserError
 
+__all__ = [
+    "COMPRESSED",
+    "DAMAGE",
+    "MOST_TIMES",
+    "MOST_UNPACKED",
+    "PIECE",
+    "SYSTEM_FILES",
+    "is_hidden",
+    "opened",
+    "pieces",
+    "refuse_bomb",
+    "whole",
+]
+
 PIECE = 1 << 16  # bytes: more at once is no quicker, and is held as text too
 COMPRESSED: dict[str, Callable[[IO[bytes]], IO[bytes]]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError, NotImplementedError)

@@ -25,6 +25,22 @@ from bertft_helpers.reading import FOUND_OUT, Format, Reading
 from bertft_helpers.tables import parquet_files, read_table
 from bertft_helpers.validation import check_texts, is_blank
 
+__all__ = [
+    "AG_NEWS",
+    "NEWS_SHA256",
+    "VIEWS",
+    "Cleaned",
+    "build",
+    "clean",
+    "find_news",
+    "load_texts",
+    "read_texts",
+    "refuse_one_column",
+    "repair",
+    "select_view",
+    "split",
+]
+
 NEWS_SHA256 = "e4f24aa227079a4f9cf2db6cb516f309089d96f7d0a6843b2dfd0ae5b0556157"
 AG_NEWS = ("fancyzhx/ag_news", "eb185aade064a813bc0b7f42de02595523103ca4")  # Hub name, pinned revision
 

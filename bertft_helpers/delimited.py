@@ -12,6 +12,8 @@ from bertft_helpers.columns import name_columns, repair_name, require_columns
 from bertft_helpers.errors import UserError
 from bertft_helpers.reading import QUOTING, Format, Reading, RowNumbers
 
+__all__ = ["DELIMITERS", "IN_A_NUMBER", "LONGEST_FIELD", "SPELLED", "Fields", "Record", "read_delimited"]
+
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 SPELLED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
 LONGEST_FIELD = 2**31 - 1  # characters; the csv module's own limit refuses long stories

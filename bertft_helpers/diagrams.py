@@ -14,6 +14,19 @@ from numpy.typing import ArrayLike
 
 from bertft_helpers.drawing import FAINT, NORMAL, ROLES, SMALLEST, Box, Sheet, shortened, widest
 
+__all__ = [
+    "WIDEST",
+    "Part",
+    "Pieces",
+    "Task",
+    "attention_head",
+    "embedding_sum",
+    "heads_by_task",
+    "masked_attention",
+    "stack",
+    "tokenization",
+]
+
 Pieces = Sequence[tuple[str, int]]  # (piece, id)
 
 WIDEST = 9.5  # inches; what is wider is broken into several lines

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from bertft_helpers.errors import UserError
 from bertft_helpers.reading import Reading, RowNumbers
 
+__all__ = ["LONGEST_LINE", "MARKS", "OF_SEVERAL_BYTES", "decode", "decoded_lines", "read_text"]
+
 LONGEST_LINE = 2**28  # bytes; beyond it a file is no table of texts, and memory would be at its mercy
 MARKS = {  # the longer ones first: UTF-32's mark begins as UTF-16's does
     codecs.BOM_UTF32_LE: "utf-32",

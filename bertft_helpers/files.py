@@ -26,6 +26,24 @@ from filelock import FileLock, Timeout
 
 from bertft_helpers.errors import RunError
 
+__all__ = [
+    "A_DAY",
+    "DRAFT",
+    "LONGEST_NAME",
+    "TOKEN",
+    "flush",
+    "held",
+    "new_file",
+    "new_folder",
+    "read_json",
+    "remove_folder",
+    "scratch_folder",
+    "sweep",
+    "write_bytes",
+    "write_json",
+    "write_text",
+]
+
 DRAFT = re.compile(r"(?:\..+\.|bertft-[a-z]+-)([0-9a-f]{8})-(\d+)-([0-9a-f]{8})-\d+(?:\.draft)?")
 LONGEST_NAME = 50  # characters of a target's name in its draft's: a file system allows 255 bytes in all
 A_DAY = 24 * 3600  # seconds after which a draft of another machine is nobody's

@@ -13,6 +13,8 @@ from bertft_helpers.encodings import read_text
 from bertft_helpers.errors import UserError
 from bertft_helpers.reading import Reading
 
+__all__ = ["PARTS", "TextFiles", "find_texts", "read_class_folders", "texts_below"]
+
 PARTS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval", "unsup"}
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+__all__ = ["ENDING", "signals_as_interrupt"]
+
 ENDING = ("SIGTERM", "SIGHUP")  # Windows has no SIGHUP
 
 

@@ -16,6 +16,8 @@ from bertft_helpers.errors import UserError
 from bertft_helpers.reading import RowNumbers
 from bertft_helpers.records import HALF_CHARACTER
 
+__all__ = ["ALIKE", "NUMBER", "WHOLE", "about_names", "name_labels", "order_names", "wrong_label"]
+
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 WHOLE = re.compile(r"(-?[0-9]+)\.0+")
 ALIKE = 8  # groups of names that are told

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+__all__ = ["check", "exercise", "expect_error", "show", "show_table"]
+
 
 def check(
     claim: str,

@@ -12,6 +12,16 @@ from torch.nn import functional
 from bertft_helpers.batching import Batch, column_of
 from bertft_helpers.errors import UserError
 
+__all__ = [
+    "IGNORE",
+    "LossFn",
+    "balanced_weights",
+    "classification_loss",
+    "forward_logits",
+    "smoothed_loss",
+    "weighted_loss",
+]
+
 LossFn = Callable[[nn.Module, Batch], tuple[torch.Tensor, torch.Tensor]]
 IGNORE = -100  # a label that no loss counts
 

@@ -10,6 +10,28 @@ from scipy.stats import binom
 
 from bertft_helpers.errors import UserError
 
+__all__ = [
+    "ClassScores",
+    "Curve",
+    "Floats",
+    "Reliability",
+    "accuracy",
+    "area_under_roc",
+    "average_precision",
+    "class_scores",
+    "confusion_matrix",
+    "expected_calibration_error",
+    "fit_temperature",
+    "macro_f1",
+    "matthews_correlation",
+    "mcnemar",
+    "precision_recall_curve",
+    "reliability",
+    "roc_curve",
+    "sweep_threshold",
+    "weighted_f1",
+]
+
 Floats = NDArray[np.float64]
 
 

@@ -13,6 +13,8 @@ from bertft_helpers.errors import UserError
 from bertft_helpers.pretrained import find_checkpoint
 from bertft_helpers.runtime import set_seeds
 
+__all__ = ["PooledClassifier", "build_classifier", "encoder_of", "freeze", "pool_cls", "pool_mean", "unfreeze"]
+
 
 def pool_cls(hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
     """The vector of [CLS]: ``[batch, length, width] -> [batch, width]``. Written out in lesson 14."""

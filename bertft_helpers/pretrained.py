@@ -13,6 +13,21 @@ from bertft_helpers.errors import MissingError, RunError, UserError
 if TYPE_CHECKING:
     from transformers import BertModel, PreTrainedTokenizerBase
 
+__all__ = [
+    "BERT_BASE",
+    "CHECKPOINTS",
+    "LOADED_FILES",
+    "MINILM",
+    "VOCABULARY_SHA256",
+    "Checkpoint",
+    "DamagedFileError",
+    "find_checkpoint",
+    "load_encoder",
+    "load_tokenizer",
+    "sha256_of",
+    "verify_files",
+]
+
 VOCABULARY_SHA256 = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+__all__ = ["FOUND_OUT", "QUOTING", "Format", "Reading", "RowNumbers", "name_rows"]
+
 QUOTING = ("auto", "csv", "none")
 
 

@@ -14,6 +14,17 @@ from bertft_helpers.containers import refuse_bomb
 from bertft_helpers.errors import UserError
 from bertft_helpers.reading import Format, Reading, RowNumbers
 
+__all__ = [
+    "HALF_CHARACTER",
+    "MOST_ROWS",
+    "ROWS_AT_ONCE",
+    "ROWS_PER_BYTE",
+    "Row",
+    "read_excel",
+    "read_json",
+    "read_parquet",
+]
+
 Row = tuple[int, dict[str, Any]]
 HALF_CHARACTER = re.compile("[\ud800-\udfff]")  # JSON may spell it; no file or tokenizer can hold it
 ROWS_AT_ONCE = 1024

@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from bertft_helpers.drawing import FAINT, INK, NORMAL, ROLES, SMALLEST, Sheet, shortened, widest, width_of
 from bertft_helpers.errors import UserError
 
+__all__ = ["CYCLE", "Span", "memory_stack", "padding_grids", "ring", "split_bar", "task_grid", "timeline"]
+
 CYCLE = ("token", "trained", "position", "segment", "loss", "frozen")  # for parts that have no meaning of their own
 
 

@@ -18,6 +18,19 @@ from bertft_helpers.errors import UserError
 from bertft_helpers.reading import FOUND_OUT, Format, Reading
 from bertft_helpers.records import read_excel, read_json, read_parquet
 
+__all__ = [
+    "DELIMITED",
+    "DIRECTION_MARKS",
+    "ENDINGS",
+    "JSON",
+    "Table",
+    "open_table",
+    "parquet_files",
+    "read_table",
+    "take_columns",
+    "visible",
+]
+
 DELIMITED = {".csv": ",", ".tsv": "\t", ".tab": "\t"}  # the ending and its usual delimiter
 JSON = (".jsonl", ".ndjson", ".json")
 ENDINGS = (*DELIMITED, *JSON, ".parquet", ".xlsx")

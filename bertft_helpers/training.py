@@ -23,6 +23,24 @@ from bertft_helpers.losses import LossFn, classification_loss
 from bertft_helpers.runtime import mixed_precision
 from bertft_helpers.validation import check_run
 
+__all__ = [
+    "DivergedError",
+    "EarlyStopping",
+    "OutOfMemory",
+    "close_epoch",
+    "divide_and_clip",
+    "fit",
+    "groups_of",
+    "is_out_of_memory",
+    "make_scaler",
+    "refuse_divergence",
+    "smaller_batches",
+    "steps_per_run",
+    "switch_weights",
+    "train_epoch",
+    "train_step",
+]
+
 
 @dataclasses.dataclass
 class EarlyStopping:

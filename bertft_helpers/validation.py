@@ -19,6 +19,8 @@ from bertft_helpers.records import HALF_CHARACTER
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+__all__ = ["BLANKS", "check_examples", "check_not_blank", "check_run", "check_texts", "is_blank", "wrong_text"]
+
 # Beside white space: what is shown as nothing though Unicode calls it a letter, a mark or a symbol.
 BLANKS = {0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0xFE00, 0xFE10)}
 

@@ -1,4 +1,7 @@
-"""Imports go one way: folders import what the package's README allows, the root downwards, and the core no tools."""
+"""Imports go one way: folders import what the package's README allows, the root downwards, and the core no tools.
+
+A module that keeps something to itself says in ``__all__`` what it offers.
+"""
 
 from __future__ import annotations
 
@@ -166,3 +169,67 @@ def test_a_planted_violation_is_found(name: str, planted: str, why: str) -> None
 def test_a_planted_cycle_within_a_level_is_found() -> None:
     sources = {"data": "import bertft_helpers.models", "models": "import bertft_helpers.data"}
     assert any("a cycle" in violation for violation in violations(sources))
+
+
+def definitions(source: str) -> set[str]:
+    """The functions, classes and constants of a module's top, ``__all__`` apart."""
+    names: set[str] = set()
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            nodes = [node for target in targets for node in ast.walk(target)]
+            names.update(n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
+    return names - {"__all__"}
+
+
+def offers(source: str) -> list[str] | None:
+    """What ``__all__`` lists; None where there is none."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return ast.literal_eval(node.value)
+    return None
+
+
+def imported_names(source: str) -> set[str]:
+    imports = [node for node in ast.parse(source).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    return {alias.asname or alias.name for node in imports for alias in node.names}
+
+
+def wrong_offers(source: str) -> list[str]:
+    """What is wrong with a module's ``__all__``, which a module with private names must have."""
+    defined, listed = definitions(source), offers(source)
+    private = {name for name in defined if name.startswith("_")}
+    if listed is None:
+        return ["private names and no __all__"] if private else []
+    return [
+        *(f"{name} is public and not listed" for name in sorted(defined - private - set(listed))),
+        *(f"{name} is listed and not there" for name in sorted(set(listed) - defined - imported_names(source))),
+        *(f"{name} is listed and private" for name in sorted(private & set(listed))),
+    ]
+
+
+def test_a_module_with_private_names_lists_exactly_its_public_ones() -> None:
+    sources = package_sources()
+    assert sum(offers(source) is not None for source in sources.values()) > 50
+    assert {name: wrong for name, source in sources.items() if (wrong := wrong_offers(source))} == {}
+
+
+@pytest.mark.parametrize(
+    ("planted", "wrong"),
+    [
+        ("def load():\n    _rows()\ndef _rows(): ...", ["private names and no __all__"]),
+        ("__all__ = ['load']\ndef load(): ...\nclass Rows: ...", ["Rows is public and not listed"]),
+        (
+            "__all__ = ['load']\nFIRST, LAST = 0, 9\nload: int = 1",
+            ["FIRST is public and not listed", "LAST is public and not listed"],
+        ),
+        ("__all__ = ['load', 'save']\ndef load(): ...", ["save is listed and not there"]),
+        ("__all__ = ['_rows']\ndef _rows(): ...", ["_rows is listed and private"]),
+        ("from os import path as load\n__all__ = ['load']", []),
+        ("def load(): ...", []),
+    ],
+)
+def test_a_planted_wrong_list_is_found(planted: str, wrong: list[str]) -> None:
+    assert wrong_offers(planted) == wrong

@@ -21,6 +21,28 @@ from rich.console import Console
 from bertft_helpers.errors import RunError, UserError
 from bertft_helpers.interrupts import signals_as_interrupt
 
+__all__ = [
+    "BAD_USAGE",
+    "DONE",
+    "FAILED",
+    "READER_GONE",
+    "AsJson",
+    "Shown",
+    "StandardConsole",
+    "answer",
+    "answer_json",
+    "error_console",
+    "escaped",
+    "out_console",
+    "printable",
+    "reported",
+    "say",
+    "shown",
+    "stop",
+    "told",
+    "was_closed",
+]
+
 DONE, FAILED, BAD_USAGE, READER_GONE = 0, 1, 2, 141  # the last is what a shell says of a process that SIGPIPE ended
 AsJson = Annotated[bool, typer.Option("--json", help="Answer with JSON on standard output, also when it fails.")]
 

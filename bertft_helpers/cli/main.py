@@ -12,6 +12,23 @@ from bertft_helpers.cli.commands import Commands
 from bertft_helpers.cli.console import AsJson, answer, answer_json, error_console, out_console, reported
 from bertft_helpers.errors import UserError
 
+__all__ = [
+    "CellTimeout",
+    "Folder",
+    "Jobs",
+    "Names",
+    "Origin",
+    "app",
+    "check",
+    "doctor",
+    "run",
+    "stamp",
+    "store",
+    "study",
+    "workshop",
+    "write_map",
+]
+
 # Everything else is imported inside the commands: help and completion must answer at once.
 app = typer.Typer(
     cls=Commands,

@@ -14,6 +14,21 @@ from bertft_helpers.cli.console import AsJson, answer, answer_json, error_consol
 from bertft_helpers.errors import UserError
 from bertft_helpers.reading import Format
 
+__all__ = [
+    "AsTrained",
+    "Delimiter",
+    "Device",
+    "Encoding",
+    "LabelColumn",
+    "Model",
+    "NoHeader",
+    "Quoting",
+    "TextColumn",
+    "evaluate",
+    "predict",
+    "train",
+]
+
 Model = Annotated[Path, typer.Argument(metavar="DIR", help="Folder that bertft train wrote.")]
 TextColumn = Annotated[str, typer.Option("--text", help="Column of the texts.")]
 LabelColumn = Annotated[str, typer.Option("--label", help="Column of the labels.")]

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
+__all__ = ["removed_as_read"]
+
 
 def removed_as_read(dataset: Dataset, ids: Sequence[Sequence[int]], tokenizer: PreTrainedTokenizerBase) -> list[str]:
     """Why a row must go, as ``data.clean`` says it but judged by the token ids; empty for rows that stay.

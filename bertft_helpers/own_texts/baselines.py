@@ -17,6 +17,8 @@ from transformers import BertModel
 from bertft_helpers.batching import EncodedTexts
 from bertft_helpers.features import encode_once
 
+__all__ = ["STRENGTHS", "Baseline", "counted_words", "frozen_features", "majority"]
+
 STRENGTHS = {"words": (1.0, 10.0, 100.0), "features": (0.01, 0.1, 1.0)}  # C, the inverse of regularisation
 
 

@@ -17,6 +17,20 @@ from bertft_helpers.files import DRAFT, held, read_json, remove_folder, sweep, w
 from bertft_helpers.own_texts.settings import TaskSettings
 from bertft_helpers.resume.states import states_in
 
+__all__ = [
+    "ANEW",
+    "MODEL",
+    "MODEL_FILES",
+    "TRAINING",
+    "Say",
+    "clear_training",
+    "finished_results",
+    "missing_from_model",
+    "refuse_other",
+    "require_held",
+    "take",
+]
+
 Say = Callable[[str], None]
 MODEL, TRAINING = "model", "training"
 MODEL_FILES = ("config.json", "model.safetensors")

@@ -16,6 +16,8 @@ from bertft_helpers.labels import name_labels
 from bertft_helpers.reading import Reading
 from bertft_helpers.validation import check_texts
 
+__all__ = ["NAME", "PATIENCE", "PREFIX", "HubName", "hub_name", "read_hub"]
+
 PREFIX = "hub:"
 NAME = re.compile(r"(?P<name>[\w.-]+(/[\w.-]+)?)(@(?P<revision>[\w./-]+))?")
 PATIENCE = 8.0  # seconds for the first answer of the Hub

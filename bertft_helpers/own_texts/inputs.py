@@ -16,6 +16,8 @@ from bertft_helpers.folders import texts_below
 from bertft_helpers.reading import FOUND_OUT, Format, Reading
 from bertft_helpers.tables import ENDINGS, open_table, parquet_files
 
+__all__ = ["BLOCK", "FILE", "STANDARD_INPUT", "Block", "Input", "open_input"]
+
 STANDARD_INPUT = "-"
 BLOCK = 512  # rows predicted together: enough to sort by length, few enough to hold
 FILE = "file"  # the column for the names of files in a folder

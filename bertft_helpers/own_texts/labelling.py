@@ -23,6 +23,8 @@ from bertft_helpers.own_texts.long_texts import without_middle
 from bertft_helpers.reading import FOUND_OUT, Format, Reading
 from bertft_helpers.validation import is_blank, wrong_text
 
+__all__ = ["ADDED", "FORMULA", "WRITTEN", "Labelled", "Row", "label_file"]
+
 Row = dict[str, Any]
 WRITTEN = {".csv": ",", ".tsv": "\t", ".jsonl": ""}
 ADDED = ("predicted_label", "predicted_probability")

@@ -18,6 +18,18 @@ from bertft_helpers.own_texts.long_texts import without_middle
 from bertft_helpers.own_texts.sources import digest_of, rows_by_class, take_parts
 from bertft_helpers.tables import visible
 
+__all__ = [
+    "IMBALANCED",
+    "PARTS",
+    "SMALL_CLASS",
+    "SMALL_TEST",
+    "Prepared",
+    "introduction",
+    "prepare",
+    "share_cut",
+    "warnings_about",
+]
+
 PARTS = ("train", "validation", "test")
 SMALL_TEST, SMALL_CLASS = 100, 10  # texts: below these a score is an anecdote
 IMBALANCED = 5  # times as many texts in the largest class as in the smallest

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from bertft_helpers.own_texts.run import TaskRecord
 
+__all__ = ["LONGEST_NAME", "LONGEST_TEXT", "MOST_DRAWN", "Picture", "axis_names", "report_page"]
+
 MOST_DRAWN = 20  # classes in the confusion figure; beyond that nobody can read it
 LONGEST_NAME, LONGEST_TEXT = 40, 300
 

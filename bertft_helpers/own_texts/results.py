@@ -13,6 +13,8 @@ from bertft_helpers.own_texts.baselines import Baseline
 from bertft_helpers.own_texts.prepared import PARTS, Prepared
 from bertft_helpers.own_texts.scores import compare_methods, scores_of
 
+__all__ = ["VERSIONED", "collect_results", "judge_fine_tuning"]
+
 VERSIONED = ("torch", "transformers", "scikit-learn", "bertft-helpers")
 
 

@@ -47,6 +47,8 @@ from bertft_helpers.resume.states import states_in
 from bertft_helpers.speed.vocabulary import compact_vocabulary, restore_vocabulary
 from bertft_helpers.training import EarlyStopping, steps_per_run
 
+__all__ = ["OnStep", "Say", "TaskRecord", "run_task", "train", "train_classifier"]
+
 Say = Callable[[str], None]
 OnStep = Callable[[int, int], None]  # (batches done, batches planned) in this call
 

@@ -19,6 +19,24 @@ from bertft_helpers.inference import TextClassifier
 from bertft_helpers.tables import visible
 from bertft_helpers.validation import is_blank
 
+__all__ = [
+    "BLOCK",
+    "Chosen",
+    "Mistake",
+    "Slice",
+    "accuracy_interval",
+    "compare_methods",
+    "confident_mistakes",
+    "frequent_confusions",
+    "macro_f1_interval",
+    "score_texts",
+    "scores_of",
+    "share_unseen",
+    "slices",
+    "weakest",
+    "words_of",
+]
+
 Chosen = NDArray[np.bool_]
 BLOCK = 4096  # texts predicted together: enough to sort by length, few enough to hold
 

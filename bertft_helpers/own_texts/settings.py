@@ -12,6 +12,21 @@ from bertft_helpers.errors import UserError
 from bertft_helpers.reading import FOUND_OUT, Format
 from bertft_helpers.runtime import pick_precision
 
+__all__ = [
+    "FEWEST_EPOCHS",
+    "LARGEST_SEED",
+    "LENGTHS",
+    "MOST_EPOCHS",
+    "PATIENCE_EPOCHS",
+    "PATIENCE_STEPS",
+    "PLANNED_STEPS",
+    "RATES",
+    "USUAL_RATE",
+    "Plan",
+    "TaskSettings",
+    "plan",
+]
+
 RATES = {"bundled": 2e-4}  # on the plateau of the study learning_rates, a little below its best, 3e-4
 USUAL_RATE = 3e-5  # Devlin et al. 2019: 5e-5, 3e-5 or 2e-5
 FEWEST_EPOCHS, MOST_EPOCHS, PLANNED_STEPS = 3, 15, 3000

@@ -15,6 +15,8 @@ from bertft_helpers.own_texts.hub import hub_name, read_hub
 from bertft_helpers.reading import FOUND_OUT, Format, Reading
 from bertft_helpers.tables import visible
 
+__all__ = ["SMALLEST_CLASS", "Source", "digest_of", "load_source", "rows_by_class", "split_by_class", "take_parts"]
+
 SMALLEST_CLASS = 3  # one text to train on, one to choose the epoch by, one to test on
 
 

@@ -16,6 +16,8 @@ from bertft_helpers.own_texts.sources import load_source
 from bertft_helpers.reading import FOUND_OUT, Format, Reading
 from bertft_helpers.runtime import pick_device
 
+__all__ = ["TOKEN_BUDGETS", "Trained", "evaluate_file", "label_file", "open_trained"]
+
 TOKEN_BUDGETS = {"cuda": 16_384, "cpu": 1_024}  # tokens per batch: small ones are faster on a CPU
 
 

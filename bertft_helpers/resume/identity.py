@@ -21,6 +21,8 @@ from bertft_helpers.losses import LossFn, classification_loss
 from bertft_helpers.speed.dropout import byte_generator
 from bertft_helpers.training import EarlyStopping, steps_per_run
 
+__all__ = ["Run", "identity_of", "name_of_loss", "refuse_other_run"]
+
 
 @dataclasses.dataclass(frozen=True)
 class Run:

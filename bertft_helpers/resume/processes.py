@@ -24,6 +24,18 @@ from bertft_helpers.losses import IGNORE, LossFn
 from bertft_helpers.runtime import pick_device
 from bertft_helpers.training import EarlyStopping
 
+__all__ = [
+    "AgreedStopping",
+    "Processes",
+    "Result",
+    "as_first",
+    "joined",
+    "require_equal",
+    "rows_of",
+    "share_gradients",
+    "shared_loss",
+]
+
 Result = TypeVar("Result")
 
 

@@ -24,6 +24,8 @@ from bertft_helpers.resume.states import (
 from bertft_helpers.speed.dropout import byte_generator
 from bertft_helpers.training import make_scaler
 
+__all__ = ["VERSIONED", "Note", "Progress"]
+
 Note = Callable[[str], None]
 VERSIONED = ("torch", "transformers")  # packages whose change can change the numbers
 

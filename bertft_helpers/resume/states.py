@@ -21,6 +21,22 @@ from bertft_helpers.errors import RunError
 from bertft_helpers.files import held, new_folder, remove_folder, sweep
 from bertft_helpers.pretrained import sha256_of
 
+__all__ = [
+    "MANIFEST",
+    "DamagedStateError",
+    "StateNotWritten",
+    "Tensors",
+    "join_optimizer",
+    "one_writer",
+    "prune_states",
+    "random_state",
+    "read_state",
+    "set_random_state",
+    "split_optimizer",
+    "states_in",
+    "write_state",
+]
+
 Tensors = dict[str, torch.Tensor]
 MANIFEST = "manifest.json"
 

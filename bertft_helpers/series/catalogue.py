@@ -14,6 +14,22 @@ import yaml
 from bertft_helpers.errors import UserError
 from bertft_helpers.series.notebook import declared_parameters, read_notebook
 
+__all__ = [
+    "DEFAULT_PROFILE",
+    "FILE_NAME",
+    "SERIES",
+    "Lesson",
+    "UnknownName",
+    "find_folder",
+    "find_lessons",
+    "load_profile",
+    "parse_overrides",
+    "parse_value",
+    "plan_parameters",
+    "profile_names",
+    "select_lessons",
+]
+
 DEFAULT_PROFILE = "cpu"  # the lessons' own literals; it has no file
 FILE_NAME = re.compile(r"(\d\d)_[a-z0-9]+(_[a-z0-9]+)*\.ipynb")
 # The whole series in its order; a lesson that is still being written may be linked to already.

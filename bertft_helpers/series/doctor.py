@@ -17,6 +17,27 @@ from packaging.version import Version
 
 from bertft_helpers.series import tested
 
+__all__ = [
+    "DISK_MB",
+    "DISTRIBUTION",
+    "JUPYTER_PORTS",
+    "MEMORY_MB",
+    "Finding",
+    "check_checkpoint",
+    "check_device",
+    "check_disk",
+    "check_memory",
+    "check_news",
+    "check_package",
+    "check_packages",
+    "check_port",
+    "check_python",
+    "check_speed",
+    "check_writable",
+    "declared_bounds",
+    "examine",
+]
+
 MEMORY_MB = 2500  # what the largest lesson may take
 DISK_MB = 500  # executed lessons and a saved model
 JUPYTER_PORTS = range(8888, 8898)  # the first, and those JupyterLab tries when it is taken

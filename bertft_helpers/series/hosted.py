@@ -16,6 +16,18 @@ from packaging.version import Version
 from bertft_helpers.runtime import pick_device, pick_precision
 from bertft_helpers.series.doctor import declared_bounds
 
+__all__ = [
+    "COSTS",
+    "Machine",
+    "advice",
+    "examine_machine",
+    "expectation",
+    "free_memory_mb",
+    "introduce",
+    "measured_costs",
+    "outdated_package",
+]
+
 COSTS = Path(__file__).with_name("costs.csv")  # written by `bertft map`, beside the map of the lessons
 _SPARE = 1.2  # memory that must be free, as a multiple of the measured peak
 

@@ -14,6 +14,21 @@ from nbformat import NotebookNode
 from bertft_helpers.errors import UserError
 from bertft_helpers.files import new_file, sweep
 
+__all__ = [
+    "cell_digests",
+    "declared_parameters",
+    "fold",
+    "is_folded",
+    "numbered_code_cells",
+    "parse_cell",
+    "read_notebook",
+    "source_digest",
+    "source_head",
+    "tags",
+    "unfold",
+    "write_notebook",
+]
+
 
 def read_notebook(path: Path) -> NotebookNode:
     """Read a notebook as format 4.

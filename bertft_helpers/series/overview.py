@@ -17,6 +17,8 @@ from bertft_helpers.series.catalogue import Lesson, find_lessons
 from bertft_helpers.series.hosted import measured_costs
 from bertft_helpers.series.notebook import numbered_code_cells, read_notebook, tags
 
+__all__ = ["INTRODUCTION", "PARTS", "PICTURE", "Cost", "costs_of_run", "costs_text", "map_text", "picture_of"]
+
 PARTS = {  # first lesson of each part -> its title
     "00": "Understanding BERT and transfer learning",
     "01": "Setting up the environment",

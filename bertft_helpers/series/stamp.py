@@ -12,6 +12,20 @@ from bertft_helpers.errors import UserError
 from bertft_helpers.series.catalogue import find_lessons
 from bertft_helpers.series.notebook import fold, numbered_code_cells, read_notebook, tags, write_notebook
 
+__all__ = [
+    "NOT_PUBLISHED",
+    "SETUP",
+    "UNSTAMPED",
+    "badge",
+    "setup_cell",
+    "setup_source",
+    "source_of",
+    "stamp_lessons",
+    "stamp_notebook",
+    "stamped_source",
+    "wrong_stamp",
+]
+
 UNSTAMPED = "not stamped"
 # The set-up cell of every lesson. It must run where the package is not there yet, so it imports nothing of it by name.
 SETUP = """

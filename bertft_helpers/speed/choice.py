@@ -24,6 +24,8 @@ from bertft_helpers.speed.first_token import use_all_tokens, use_first_token
 from bertft_helpers.speed.machine import describe_machine
 from bertft_helpers.speed.throughput import keep_freed_memory
 
+__all__ = ["EXACT", "Choice", "find_choice", "set_up", "take_down", "try_out"]
+
 
 @dataclasses.dataclass(frozen=True)
 class Choice:

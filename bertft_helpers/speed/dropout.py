@@ -16,6 +16,20 @@ from transformers.masking_utils import sdpa_mask
 
 from bertft_helpers.errors import UserError
 
+__all__ = [
+    "CHUNK",
+    "LOWEST_WORD",
+    "NAME",
+    "ByteDropout",
+    "attend",
+    "byte_generator",
+    "draw_bytes",
+    "keep_mask",
+    "quantized_rate",
+    "restore_dropout",
+    "use_byte_dropout",
+]
+
 NAME = "byte_dropout"  # what transformers calls the attention below
 CHUNK = 1 << 20  # attention probabilities worked on at a time: 4 MB stay in the cache
 LOWEST_WORD = -(2**63)

@@ -14,6 +14,8 @@ import torch
 from transformers import AttentionInterface, BertForSequenceClassification
 from transformers.models.bert.modeling_bert import BertLayer, eager_attention_forward
 
+__all__ = ["use_all_tokens", "use_first_token"]
+
 
 def use_first_token(model: BertForSequenceClassification) -> None:
     """Compute only the first token in the top layer; ``last_hidden_state`` becomes ``[batch, 1, width]``.

@@ -19,6 +19,8 @@ from bertft_helpers.batching import Batch, BucketBatchSampler, EncodedTexts, col
 from bertft_helpers.features import encode_once, run_layers
 from bertft_helpers.losses import IGNORE, LossFn
 
+__all__ = ["RowBatches", "encode_pooled", "head_loss", "head_of", "upper_loss"]
+
 
 def encode_pooled(model: BertForSequenceClassification, examples: EncodedTexts, batch_size: int = 32) -> torch.Tensor:
     """What the model's pooler makes of each text ``[examples, width]``: all that a head above a frozen base sees."""

@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+__all__ = ["INSTRUCTIONS", "VERSIONED", "describe_machine", "processor_of"]
+
 VERSIONED = ("torch", "transformers", "bertft-helpers")
 # What a matrix product's speed hangs on; the names are the Linux kernel's, for x86 and ARM.
 INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_fp16", "asimd", "bf16", "sve")

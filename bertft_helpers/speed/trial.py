@@ -19,6 +19,27 @@ from bertft_helpers.config import PRECISIONS
 from bertft_helpers.runtime import mixed_precision
 from bertft_helpers.speed.dropout import restore_dropout, use_byte_dropout
 
+__all__ = [
+    "BUDGETS",
+    "EXACT_WAY",
+    "LENGTHS",
+    "PAYS",
+    "ROUNDS",
+    "SECONDS",
+    "TEXTS",
+    "TRUSTED",
+    "Clock",
+    "Way",
+    "gain_of",
+    "one_layer",
+    "quickest",
+    "quickest_budget",
+    "quickest_threads",
+    "seconds_of_steps",
+    "trouble_with",
+    "ways_for",
+]
+
 TEXTS, LENGTHS = 8, (16, 128)  # of the steps that are tried; tokens in each text
 ROUNDS, SECONDS = 3, 0.8  # for each length; no round begins after so many seconds
 PAYS = 1.05  # times as fast as the exact way: what another way must reach to be taken

@@ -18,6 +18,8 @@ from torch.optim import Optimizer
 
 from bertft_helpers.errors import UserError
 
+__all__ = ["CompactEmbedding", "compact_vocabulary", "restore_vocabulary"]
+
 
 class CompactEmbedding(nn.Module):
     """Stands in for a word-embedding table while a model trains on known texts.

@@ -24,6 +24,19 @@ from bertft_helpers.studies.recipes import FROZEN, MEASUREMENTS, Recipe
 from bertft_helpers.studies.rows import load_rows
 from bertft_helpers.training import train_epoch
 
+__all__ = [
+    "HEAD_RATE",
+    "LONGEST",
+    "NEVER",
+    "SEEDS",
+    "STOPPING_MEASUREMENTS",
+    "STUDIES",
+    "find_study",
+    "measure_stopping",
+    "stopping_curve",
+    "stored_results",
+]
+
 SEEDS = range(10)
 HEAD_RATE = 1e-2  # what a head alone needs to learn in so few steps
 

@@ -18,6 +18,8 @@ from bertft_helpers.errors import RunError, UserError
 from bertft_helpers.files import held
 from bertft_helpers.studies.rows import Notice, append_row, load_rows, open_rows
 
+__all__ = ["Cell", "Measure", "Study", "grid", "run_study"]
+
 Cell = Mapping[str, Any]  # one combination: factor name -> value
 Measure = Callable[[dict[str, Any], int], dict[str, Any]]  # (factors, seed) -> measurements
 

@@ -35,6 +35,21 @@ from bertft_helpers.runtime import peak_memory_mb, quiet_libraries, reset_peak_m
 from bertft_helpers.speed.vocabulary import compact_vocabulary, restore_vocabulary
 from bertft_helpers.training import groups_of, train_step
 
+__all__ = [
+    "DEPTHS",
+    "FROZEN",
+    "MEASUREMENTS",
+    "Recipe",
+    "build_run",
+    "headlines",
+    "label_names",
+    "measure",
+    "optimizer_and_schedule",
+    "train",
+    "trainable_parameters",
+    "training_examples",
+]
+
 MEASUREMENTS = (
     "accuracy",
     "macro_f1",

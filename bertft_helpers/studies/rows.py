@@ -18,6 +18,8 @@ import pandas as pd
 
 from bertft_helpers.errors import MissingError, UserError
 
+__all__ = ["Notice", "append_row", "load_rows", "open_rows"]
+
 Notice = Callable[[str], None]
 
 

@@ -14,6 +14,8 @@ from scipy import stats
 from bertft_helpers.errors import UserError
 from bertft_helpers.evaluation import bootstrap_interval
 
+__all__ = ["Difference", "compare", "paired_difference", "summarize", "verdict"]
+
 
 def summarize(rows: pd.DataFrame, by: Sequence[str], value: str = "accuracy", majority: float = 0.0) -> pd.DataFrame:
     """One line per combination of ``by``: runs, mean, sd, bootstrap interval of the mean, minimum, failed share.

@@ -15,6 +15,18 @@ from typing import Any
 import pytest
 from nbval.plugin import IPyNbCell, IPyNbFile
 
+__all__ = [
+    "OUTPUT_TIMEOUT",
+    "TAG",
+    "LessonCell",
+    "LessonFile",
+    "count_figures",
+    "pytest_collect_file",
+    "snap",
+    "snap_outputs",
+    "tolerance_of",
+]
+
 TAG = "nbval-atol="
 OUTPUT_TIMEOUT = 60  # seconds between two messages of a kernel; nbval allows five, too few on a busy machine
 # 0.86, -1e-05, 2.5e+03: a number counts as a decimal when it has a point or an exponent

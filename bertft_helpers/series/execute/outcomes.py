@@ -19,6 +19,8 @@ from bertft_helpers.series.execute.runner import Outcome
 from bertft_helpers.series.notebook import read_notebook
 from bertft_helpers.series.pages import TEMPLATES, render
 
+__all__ = ["Progressing", "failure", "print_table", "write_run"]
+
 _REPORTED = ("torch", "transformers", "datasets", "scikit-learn", "numpy", "papermill")
 
 

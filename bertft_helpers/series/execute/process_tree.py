@@ -9,6 +9,8 @@ from pathlib import Path
 
 import psutil
 
+__all__ = ["descendants", "end_process_tree", "memory_of"]
+
 
 def end_process_tree(process: subprocess.Popen) -> None:
     """End a process and everything it started: first asked, after three seconds forced."""

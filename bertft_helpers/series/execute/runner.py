@@ -18,6 +18,8 @@ from bertft_helpers.series.catalogue import Lesson
 from bertft_helpers.series.execute.kernels import kernel_environment
 from bertft_helpers.series.execute.process_tree import descendants, end_process_tree, memory_of
 
+__all__ = ["CELL_TIMEOUT", "Observer", "Outcome", "Worker", "run_lessons"]
+
 CELL_TIMEOUT = 240  # seconds; the longest experiment may take four minutes in all
 _GRACE = 45  # seconds a worker may take to start a kernel, or to report that a cell is over its limit
 _POLL = 0.2  # seconds between two looks at a worker

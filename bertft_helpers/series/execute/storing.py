@@ -7,6 +7,8 @@ from nbformat import NotebookNode
 from bertft_helpers.errors import UserError
 from bertft_helpers.series.notebook import cell_digests, source_digest
 
+__all__ = ["KERNEL", "LANGUAGE", "RUN_METADATA", "merge_streams", "with_outputs"]
+
 # Written out, because a kernel reports its own version here and every Python update would change every lesson.
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 LANGUAGE = {"file_extension": ".py", "mimetype": "text/x-python", "name": "python", "pygments_lexer": "ipython3"}

@@ -19,6 +19,8 @@ sys.modules["rfc3987_syntax"] = None
 
 from bertft_helpers.series.notebook import read_notebook, source_head  # noqa: E402
 
+__all__ = ["execute", "main"]
+
 
 def main(request_path: Path) -> None:
     """Execute the requested lesson; every end, good or bad, is an outcome file."""

@@ -11,6 +11,38 @@ from nbformat import NotebookNode
 from bertft_helpers.series.gates.outputs import shows_something
 from bertft_helpers.series.notebook import declared_parameters, is_folded, numbered_code_cells, parse_cell, tags
 
+__all__ = [
+    "FEWEST_CELLS",
+    "FEWEST_CHECKS",
+    "GATES",
+    "HEADINGS",
+    "LONGEST_CELL",
+    "LONGEST_IN_SHORT",
+    "LONGEST_READ",
+    "MOST_CELLS",
+    "NAMED_GATES",
+    "OLD_SHAPE",
+    "SHORTEST_READ",
+    "SOLUTION_BEGIN",
+    "SOLUTION_END",
+    "STATED_READ",
+    "Finding",
+    "long_cell",
+    "missing_heading",
+    "shown_setup",
+    "star_import",
+    "too_few_checks",
+    "unanswered",
+    "unread_parameter",
+    "unstated_time",
+    "wrong_in_short",
+    "wrong_length",
+    "wrong_opening",
+    "wrong_shape",
+    "wrong_solutions",
+    "wrong_title",
+]
+
 Finding = tuple[int | None, str]
 
 HEADINGS = ("Check", "What goes wrong", "Choices", "Exercises", "Takeaways")

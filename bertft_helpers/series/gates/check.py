@@ -16,6 +16,8 @@ from bertft_helpers.series.gates import anatomy, outputs
 from bertft_helpers.series.gates.folder import find_all
 from bertft_helpers.series.notebook import read_notebook
 
+__all__ = ["PAGE_GATES", "Finding", "Gate", "Problem", "check_folder", "check_lesson"]
+
 Finding = tuple[int | None, str]  # position of the cell among all cells, counted from 1, and what is wrong with it
 Gate = Callable[[NotebookNode], Iterable[Finding]]
 

@@ -12,6 +12,17 @@ from bertft_helpers.series.catalogue import FILE_NAME, SERIES
 from bertft_helpers.series.notebook import read_notebook
 from bertft_helpers.series.stamp import stamped_source, wrong_stamp
 
+__all__ = [
+    "GLOSSARY",
+    "LAST_NUMBER",
+    "SeriesFinding",
+    "different_stamps",
+    "find_all",
+    "unsorted_glossary",
+    "wrong_links",
+    "wrong_numbers",
+]
+
 SeriesFinding = tuple[str, int | None, str]  # file, cell, what is wrong
 LAST_NUMBER = 30
 GLOSSARY = "GLOSSARY.md"

@@ -11,6 +11,24 @@ from nbformat import NotebookNode
 from bertft_helpers.series.execute.storing import RUN_METADATA
 from bertft_helpers.series.notebook import cell_digests, numbered_code_cells, parse_cell, source_digest, tags
 
+__all__ = [
+    "GATES",
+    "IGNORED",
+    "LARGEST_TOLERANCE",
+    "SMALLEST_COMPARED_SHARE",
+    "Finding",
+    "called_names",
+    "figure_without_alt",
+    "missing_output",
+    "noise",
+    "not_compared",
+    "not_executed",
+    "other_exemption",
+    "private_text",
+    "shows_something",
+    "stale",
+]
+
 Finding = tuple[int | None, str]
 
 IGNORED = "nbval-ignore-output"

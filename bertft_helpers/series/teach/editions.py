@@ -13,6 +13,8 @@ from nbformat import NotebookNode
 from bertft_helpers.series.catalogue import find_lessons
 from bertft_helpers.series.notebook import read_notebook, tags, unfold, write_notebook
 
+__all__ = ["STUB", "instructors_copy", "learners_copy", "stumbling_blocks", "write_editions"]
+
 STUB = "...  # your answer"
 _VERDICT = re.compile(r"^Exercise \w+: ", flags=re.MULTILINE)
 _STUMBLING = re.compile(r"^\| (\d\d) \| (.+?) \|$", flags=re.MULTILINE)

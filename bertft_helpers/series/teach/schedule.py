@@ -11,6 +11,8 @@ from typing import NamedTuple
 from bertft_helpers.errors import UserError
 from bertft_helpers.series.pages import render
 
+__all__ = ["EXERCISES", "FORMATS", "Format", "Lasting", "Slot", "plan_days", "reading_minutes", "schedule_page"]
+
 EXERCISES = 6  # minutes for the exercises of a lesson that is worked through
 _READING = re.compile(r"\*\*Time\*\* about (\d+) minutes to read")
 

@@ -19,6 +19,8 @@ from bertft_helpers.series.notebook import read_notebook, tags
 from bertft_helpers.series.overview import PARTS
 from bertft_helpers.series.pages import TEMPLATES
 
+__all__ = ["LONGEST_CODE", "deck_notebook", "deck_page", "parts_of", "write_slides"]
+
 LONGEST_CODE = 24  # lines that can be read from the last row
 
 

@@ -15,6 +15,8 @@ from bertft_helpers.series.teach.handout import handout_page
 from bertft_helpers.series.teach.schedule import EXERCISES, Lasting, reading_minutes, schedule_page
 from bertft_helpers.series.teach.slides import write_slides
 
+__all__ = ["GUIDE", "build", "lasting_of", "notes_of"]
+
 GUIDE = "WORKSHOP.md"  # beside the folder of the lessons
 
 
