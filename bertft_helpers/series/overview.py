@@ -17,7 +17,21 @@ from bertft_helpers.series.catalogue import Lesson, find_lessons
 from bertft_helpers.series.hosted import measured_costs
 from bertft_helpers.series.notebook import numbered_code_cells, read_notebook, tags
 
-__all__ = ["INTRODUCTION", "PARTS", "PICTURE", "Cost", "costs_of_run", "costs_text", "map_text", "picture_of"]
+__all__ = [
+    "INTRODUCTION",
+    "LAST_RUN",
+    "PARTS",
+    "PICTURE",
+    "SECONDS_PER_CELL",
+    "WORDS_PER_MINUTE",
+    "Cost",
+    "costs_of_run",
+    "costs_text",
+    "known_costs",
+    "map_text",
+    "minutes_to_read",
+    "picture_of",
+]
 
 PARTS = {  # first lesson of each part -> its title
     "00": "Understanding BERT and transfer learning",
