@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from bertft_helpers.series.notebook import fold
 from bertft_helpers.series.stamp import UNSTAMPED, setup_source
 
+os.environ["BERTFT_CACHE"] = tempfile.mkdtemp(prefix="bertft-tests-")  # trials of speed are the tests' own
 pytest_plugins = ["disks", "figures"]
 
 IN_SHORT = 'words = "one two three".split()\nprint(len(words), "words in short")'

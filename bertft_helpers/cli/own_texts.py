@@ -56,6 +56,10 @@ def train(
     learning_rate: Annotated[float | None, typer.Option(help="By default 2e-4 for the bundled checkpoint.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Texts per step, over all processes.")] = 16,
     seed: Annotated[int, typer.Option(min=0, help="Of split, order and new weights.")] = 0,
+    precision: Annotated[
+        str | None, typer.Option(help="float32, bfloat16, float16; by default what is quick here.")
+    ] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="float32 and torch's own dropout, however slow.")] = False,
     device: Device = None,
     encoding: Encoding = None,
     delimiter: Delimiter = None,
@@ -81,6 +85,8 @@ def train(
         "learning_rate": learning_rate,
         "batch_size": batch_size,
         "seed": seed,
+        "precision": precision,
+        "exact": exact,
         "how": Format(encoding, delimiter, quoting, header=not no_header),
     }
     if dry_run:

@@ -12,10 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from bertft_helpers.errors import RunError, UserError
 from bertft_helpers.files import DRAFT, held, read_json, remove_folder, sweep, write_json
 from bertft_helpers.own_texts.settings import TaskSettings
 from bertft_helpers.resume.states import states_in
+from bertft_helpers.speed.choice import EXACT, Choice, find_choice, in_words
 
 __all__ = [
     "ANEW",
@@ -23,12 +26,14 @@ __all__ = [
     "MODEL_FILES",
     "TRAINING",
     "Say",
+    "choice_for",
     "clear_training",
     "finished_results",
     "missing_from_model",
     "refuse_other",
     "require_held",
     "take",
+    "take_choice",
 ]
 
 Say = Callable[[str], None]
@@ -49,6 +54,36 @@ def take(out: Path, settings: TaskSettings, digest: str, held_by: contextlib.Exi
     refuse_other(out, settings, digest)  # it may have become another's until it was held
     if not (out / "run.json").is_file():
         write_json(out / "run.json", _identity(settings, digest))
+
+
+def take_choice(out: Path, settings: TaskSettings, device: torch.device, say: Say) -> Choice:
+    """How this run trains: as it began, whatever machine goes on with it; at first as this machine is quickest.
+
+    Kept in ``speed.json``. Raises RunError when that is damaged.
+    """
+    path = out / "speed.json"
+    here = choice_for(settings, device)
+    if not path.is_file():
+        write_json(path, dataclasses.asdict(here))
+        say(f"training in {in_words(here)}" + (f"; {here.note}" if here.note else ""))
+        return here
+    try:
+        begun = Choice(**read_json(path, ANEW))
+    except TypeError as error:
+        raise RunError(f"{path} is damaged ({error}); {ANEW}") from error
+    if (begun.precision, begun.dropout) != (here.precision, here.dropout):
+        say(f"note: this run began with {in_words(begun)}, and goes on so; this machine by itself: {in_words(here)}")
+    return begun
+
+
+def choice_for(settings: TaskSettings, device: torch.device) -> Choice:
+    """What is quickest on this machine, or what the settings ask for."""
+    if settings.exact:
+        return EXACT
+    quickest = find_choice(device)
+    if settings.precision in (None, quickest.precision):
+        return quickest
+    return dataclasses.replace(quickest, precision=settings.precision, gain=1.0)
 
 
 def refuse_other(out: Path, settings: TaskSettings, digest: str) -> None:

@@ -44,6 +44,7 @@ from bertft_helpers.resume.processes import (
 )
 from bertft_helpers.resume.run import Run, fit_resumable
 from bertft_helpers.resume.states import states_in
+from bertft_helpers.speed.choice import Choice, set_up, take_down
 from bertft_helpers.speed.vocabulary import compact_vocabulary, restore_vocabulary
 from bertft_helpers.training import EarlyStopping, steps_per_run
 
@@ -81,6 +82,8 @@ def train_classifier(
     learning_rate: float | None = None,
     batch_size: int = 16,
     seed: int = 0,
+    precision: str | None = None,
+    exact: bool = False,
     how: Format = FOUND_OUT,
     device: str | None = None,
     on_note: Say = print,
@@ -105,6 +108,8 @@ def train_classifier(
         epochs=epochs,
         learning_rate=learning_rate,
         batch_size=batch_size,
+        precision=precision,
+        exact=exact,
         how=how,
     )
     with joined(device) as processes:
@@ -142,15 +147,25 @@ def run_task(
         as_first(lambda: run_folder.take(out, settings, prepared.digest, held), processes)
         notes = warnings_about(prepared, max_length, settings.policy, settings.class_weights)
         _introduce(prepared, reading, notes, say)
+        choice = as_first(lambda: run_folder.take_choice(out, settings, processes.device, say), processes)
+        if processes.count > 1:  # bytes come from one generator, and every process needs draws of its own
+            choice = dataclasses.replace(choice, dropout="torch")
         meter = Meter(out / run_folder.TRAINING, processes.device)
         model, history, planned, best_epoch = train(
-            model, prepared, settings, out / run_folder.TRAINING, processes, say, _metered(on_step, meter, processes)
+            model,
+            prepared,
+            settings,
+            choice,
+            out / run_folder.TRAINING,
+            processes,
+            say,
+            _metered(on_step, meter, processes),
         )
         if not processes.is_first:
             return None
         meter.write()
         how = dataclasses.asdict(planned)
-        run = {**dataclasses.asdict(settings), **how.pop("config"), **how, **meter.sums()}
+        run = {**dataclasses.asdict(settings), **how.pop("config"), **how, **meter.sums(), "dropout": choice.dropout}
         run |= {"parameters": sum(parameter.numel() for parameter in model.parameters())}
         run |= {"processes": processes.count, "device": str(processes.device)}
         run |= {"epochs_done": len(history.epochs), "best_epoch": best_epoch}
@@ -192,7 +207,6 @@ def _get_ready(
     prepared = prepare(
         dataset, tokenizer, max_length, settings.policy, settings.seed, settings.validation, settings.test
     )
-    plan(settings, len(prepared.examples["train"]), processes.device)  # refuses settings that cannot be
     require_equal("texts", prepared.digest, processes, "give all of them the same data")
     return prepared, max_length, reading, build_classifier(settings.checkpoint, prepared.label_names, settings.seed)
 
@@ -214,6 +228,7 @@ def train(
     model: BertForSequenceClassification,
     prepared: Prepared,
     settings: TaskSettings,
+    choice: Choice,
     folder: Path,
     processes: Processes,
     say: Say = print,
@@ -221,9 +236,10 @@ def train(
 ) -> tuple[BertForSequenceClassification, History, Plan, int]:
     """The model with the weights of its best epoch, the history, how it was trained and the best epoch's number."""
     examples = prepared.examples
-    planned = plan(settings, len(examples["train"]), processes.device)
+    planned = plan(settings, len(examples["train"]), choice.precision)
     config = planned.config
     model = model.to(processes.device)
+    set_up(model, choice, settings.seed)
     loader = make_loader(examples["train"], settings.batch_size, seed=settings.seed)
     compact = compact_vocabulary(model, examples["train"].input_ids)
     optimizer, schedule = build_optimizer(
@@ -247,6 +263,7 @@ def train(
         writes=processes.is_first,
     )
     restore_vocabulary(model)
+    take_down(model)
     return model, history, planned, stopping.best_epoch
 
 

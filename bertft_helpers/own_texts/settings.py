@@ -5,12 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 
-import torch
-
-from bertft_helpers.config import TrainConfig
+from bertft_helpers.config import PRECISIONS, TrainConfig
 from bertft_helpers.errors import UserError
 from bertft_helpers.reading import FOUND_OUT, Format
-from bertft_helpers.runtime import pick_precision
 
 __all__ = [
     "FEWEST_EPOCHS",
@@ -54,6 +51,9 @@ class TaskSettings:
     study ``small_data`` learned from 5 to 80 texts per class without a failed run. Texts beyond ``max_length`` tokens
     are cut by ``policy``; head and tail did best in Sun et al. 2019. Raises UserError naming the setting, its value and
     what is allowed.
+
+    Precision and dropout are what a trial found to be quick on this machine (``speed.choice``), unless ``precision``
+    names one or ``exact`` asks for float32 and torch's own dropout.
     """
 
     source: str
@@ -69,6 +69,8 @@ class TaskSettings:
     batch_size: int = 16
     validation: float = 0.2
     test: float = 0.2
+    precision: str | None = None
+    exact: bool = False
     how: Format = FOUND_OUT  # what is known of the file beforehand
 
     def __post_init__(self) -> None:
@@ -80,6 +82,11 @@ class TaskSettings:
         rate = self.learning_rate
         self._require("learning_rate", rate is None or 0 < rate < math.inf, "above 0, such as 2e-5 to 5e-4 for BERT")
 
+        known = self.precision is None or self.precision in PRECISIONS
+        self._require("precision", known, f"one of {', '.join(PRECISIONS)}")
+        if self.exact and self.precision not in (None, "float32"):
+            raise UserError(f"precision is {self.precision!r} and exact is set, which means float32; give one of them")
+
     def _require(self, name: str, holds: bool, allowed: str) -> None:
         if not holds:
             raise UserError(f"{name} is {getattr(self, name)!r}; it must be {allowed}")
@@ -89,7 +96,7 @@ def _is_whole(value: object, least: int, most: float = math.inf) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
-def plan(settings: TaskSettings, train_count: int, device: torch.device) -> Plan:
+def plan(settings: TaskSettings, train_count: int, precision: str = "float32") -> Plan:
     """How a run is trained.
 
     15 epochs at most, and fewer (never under 3) where they would make more than 3,000 steps; in the study
@@ -100,7 +107,7 @@ def plan(settings: TaskSettings, train_count: int, device: torch.device) -> Plan
     steps = math.ceil(train_count / settings.batch_size)
     usual_epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, PLANNED_STEPS // steps))
     epochs = usual_epochs if settings.epochs is None else settings.epochs
-    config = TrainConfig(epochs=epochs, precision=str(pick_precision(device)).removeprefix("torch."))
+    config = TrainConfig(epochs=epochs, precision=precision)
     usual_rate = RATES.get(settings.checkpoint, USUAL_RATE)
     rate = usual_rate if settings.learning_rate is None else settings.learning_rate
     return Plan(config, rate, max(PATIENCE_EPOCHS, math.ceil(PATIENCE_STEPS / steps)))

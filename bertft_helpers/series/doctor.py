@@ -173,13 +173,12 @@ def check_speed() -> Finding:
     """How this machine trains quickest: the kept choice, or that of a trial of two seconds."""
     try:
         from bertft_helpers.runtime import pick_device
-        from bertft_helpers.speed.choice import find_choice
+        from bertft_helpers.speed.choice import find_choice, in_words
 
         choice = find_choice(pick_device())
     except Exception as error:  # a broken installation of torch is the finding of check_device
         return Finding("speed", "note", f"no trial: {type(error).__name__}: {error}")
-    dropout = "dropout drawn as bytes" if choice.dropout == "bytes" else "torch's dropout"
-    found = f"{choice.precision}, {dropout}: {choice.gain:.1f} times as fast as the exact way (bertft train --exact)"
+    found = f"{in_words(choice)} (bertft train --exact does without)"
     return Finding("speed", "note" if choice.note else "ok", found, choice.note)
 
 

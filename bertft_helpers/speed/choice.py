@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from bertft_helpers.speed.first_token import use_all_tokens, use_first_token
 from bertft_helpers.speed.machine import describe_machine
 from bertft_helpers.speed.throughput import keep_freed_memory
 
-__all__ = ["EXACT", "Choice", "find_choice", "set_up", "take_down", "try_out"]
+__all__ = ["EXACT", "Choice", "find_choice", "in_words", "set_up", "take_down", "try_out"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,12 +33,14 @@ class Choice:
     """How to train and predict on a machine; the default is the exact way: float32, and dropout as torch draws it.
 
     ``precision`` is one of ``config.PRECISIONS``; ``dropout`` is ``torch`` or ``bytes`` (``speed.dropout``);
-    ``threads`` those of torch (None: as they are); ``token_budget`` the size of a batch of predictions. ``gain`` tells
-    how many times as fast as the exact way the steps of the trial were, ``note`` what was left out and why.
+    ``first_token`` whether the top layer computes [CLS] alone; ``threads`` those of torch (None: as they are);
+    ``token_budget`` the size of a batch of predictions. ``gain`` tells how many times as fast as the exact way the
+    steps of the trial were, ``note`` what was left out and why.
     """
 
     precision: str = "float32"
     dropout: str = "torch"
+    first_token: bool = False
     threads: int | None = None
     token_budget: int = 1024
     gain: float = 1.0
@@ -50,11 +53,12 @@ EXACT = Choice()
 def find_choice(device: torch.device, folder: Path | None = None) -> Choice:
     """The choice for this machine: the one that was kept, else that of a trial, which is then kept in ``folder``.
 
-    ``folder`` is the user's cache folder unless given. A cache that cannot be read or written costs a trial, no more.
+    ``folder`` is what BERTFT_CACHE names, or the user's cache folder, unless given. A cache that cannot be read or
+    written costs a trial, no more.
     """
     machine = describe_machine(device)
     digest = hashlib.sha256(json.dumps(machine, sort_keys=True).encode()).hexdigest()[:16]
-    path = (folder or user_cache_path("bertft")) / f"choice-{digest}.json"
+    path = (folder or Path(os.environ.get("BERTFT_CACHE") or user_cache_path("bertft"))) / f"choice-{digest}.json"
     choice = _kept(path)
     if choice is None:
         choice = try_out(device)
@@ -73,7 +77,7 @@ def try_out(device: torch.device, clock: trial.Clock = time.perf_counter) -> Cho
         threads = trial.quickest_threads(layer, way, clock)
         budget = trial.quickest_budget(layer, clock)
     gain = round(trial.gain_of(seconds, way), 2)
-    return Choice(way.precision, way.dropout, threads, budget, gain, "; ".join(notes))
+    return Choice(way.precision, way.dropout, True, threads, budget, gain, "; ".join(notes))
 
 
 def _ways_that_work(layer: BertModel) -> tuple[list[trial.Way], list[str]]:
@@ -84,15 +88,23 @@ def _ways_that_work(layer: BertModel) -> tuple[list[trial.Way], list[str]]:
     return [way for way in ways if not troubles[way.precision]], notes
 
 
+def in_words(choice: Choice) -> str:
+    """A choice as a reader of a report or of ``bertft doctor`` wants it."""
+    dropout = "dropout drawn as bytes" if choice.dropout == "bytes" else "torch's own dropout"
+    gain = f", {choice.gain:.1f} times as fast as the exact way in a trial here" if choice.gain > 1 else ""
+    return f"{choice.precision}, {dropout}{gain}"
+
+
 def set_up(model: BertForSequenceClassification, choice: Choice, seed: int) -> None:
-    """Make a classifier that is to be trained quick: [CLS] alone in the top layer, dropout as chosen, memory kept.
+    """Make a classifier that is to be trained as quick as ``choice`` says.
 
     Call it before the optimizer is built, and ``take_down`` before the model is saved.
     """
     keep_freed_memory()
     if choice.threads is not None:
         torch.set_num_threads(choice.threads)
-    use_first_token(model)
+    if choice.first_token:
+        use_first_token(model)
     if choice.dropout == "bytes":
         use_byte_dropout(model, seed)
 

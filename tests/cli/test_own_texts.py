@@ -44,7 +44,14 @@ def training(folder: Path) -> list[object]:
 
 def test_the_folder_holds_a_model_for_transformers_a_report_and_the_results(finished: Path) -> None:
     out = finished / "out"
-    assert {path.name for path in out.iterdir()} == {"model", "report.html", "results.json", "run.json", "history"}
+    assert {path.name for path in out.iterdir()} == {
+        "history",
+        "model",
+        "report.html",
+        "results.json",
+        "run.json",
+        "speed.json",
+    }
     results = json.loads((out / "results.json").read_text())
     assert results["label_names"] == ["birds", "fruit", "tools"]
     classify = pipeline("text-classification", model=str(out / "model"))

@@ -89,13 +89,13 @@ def test_a_folder_with_something_else_is_refused_and_left_alone(tmp_path: Path) 
     [(25, 15, 20), (300, 15, 3), (1_257, 15, 2), (10_000, 4, 2), (1_000_000, 3, 2)],
 )
 def test_epochs_and_patience_follow_from_the_number_of_steps(train_count: int, epochs: int, patience: int) -> None:
-    planned = plan(TaskSettings("a.csv"), train_count, CPU)
+    planned = plan(TaskSettings("a.csv"), train_count)
     assert (planned.config.epochs, planned.patience) == (epochs, patience)
 
 
 def test_the_rate_belongs_to_the_checkpoint_unless_it_is_given() -> None:
     rates = [
-        plan(settings, 100, CPU).learning_rate
+        plan(settings, 100).learning_rate
         for settings in (
             TaskSettings("a.csv"),
             TaskSettings("a.csv", checkpoint="bert-base-uncased"),
