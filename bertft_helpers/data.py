@@ -17,10 +17,9 @@ import pandas as pd
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from sklearn.model_selection import train_test_split
 
-from bertft_helpers.errors import MissingError, UserError
+from bertft_helpers.errors import DamagedFileError, MissingError, UserError
 from bertft_helpers.folders import read_class_folders
 from bertft_helpers.labels import name_labels, order_names
-from bertft_helpers.pretrained import DamagedFileError
 from bertft_helpers.reading import FOUND_OUT, Format, Reading
 from bertft_helpers.tables import parquet_files, read_table
 from bertft_helpers.validation import check_texts, is_blank

@@ -13,3 +13,7 @@ class MissingError(UserError, FileNotFoundError):
 
 class RunError(RuntimeError):
     """What was asked for is in order, but the work could not be done. Commands exit with 1."""
+
+
+class DamagedFileError(RunError):
+    """A file's content is not what was published or saved."""

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
 from bertft_helpers.batching import encode, move_batch, pad_batch, truncate
-from bertft_helpers.errors import MissingError, UserError
+from bertft_helpers.card import model_card
+from bertft_helpers.data import repair
+from bertft_helpers.errors import UserError
 from bertft_helpers.evaluation import evaluation_mode
 from bertft_helpers.files import new_folder
+from bertft_helpers.loading import load_model, load_vocabulary, read_config
 from bertft_helpers.losses import forward_logits
+from bertft_helpers.manifest import check_files, read_manifest, write_manifest
 from bertft_helpers.validation import check_not_blank, check_texts
+
+PREPROCESSING: dict[str, Callable[[str], str]] = {"repair": repair, "none": str}
+WITHOUT_MANIFEST = (
+    "{folder} was saved by another tool: it is complete, but nobody wrote down what its files were (no manifest.json); "
+    "texts are given to the model as they are"
+)
 
 
 class Prediction(NamedTuple):
@@ -31,7 +41,8 @@ class TextClassifier:
 
     ``max_length`` is where texts are cut, in tokens (by default what the model allows); ``token_budget`` the size
     of a batch in tokens with padding: about 1,000 on a CPU, more on a GPU; ``policy`` which part of a long text stays
-    (``batching.truncate``). Written out in lesson 24.
+    (``batching.truncate``); ``preprocessing`` what is done to a text first: ``"repair"`` (``data.repair``, as for the
+    texts of training) or ``"none"``. Written out in lesson 24.
     """
 
     def __init__(
@@ -41,17 +52,26 @@ class TextClassifier:
         max_length: int | None = None,
         token_budget: int = 1024,
         policy: str = "head",
+        preprocessing: str = "repair",
     ) -> None:
+        if preprocessing not in PREPROCESSING:
+            raise UserError(f"there is no preprocessing {preprocessing!r}; choose one of {', '.join(PREPROCESSING)}")
         self.model = model
         self.tokenizer = tokenizer
         self.max_length = max_length or min(tokenizer.model_max_length, model.config.max_position_embeddings)
         self.token_budget = token_budget
         self.policy = policy
+        self.preprocessing = preprocessing
+        self.notes: list[str] = []  # what a person should know about the folder that it was loaded from
 
     @property
     def label_names(self) -> list[str]:
         """The names of the labels, in the order of the logits."""
         return [self.model.config.id2label[number] for number in range(self.model.config.num_labels)]
+
+    def prepare(self, text: str) -> str:
+        """A text as the model reads it; ``predict`` does this itself, and once only: entities decode twice."""
+        return PREPROCESSING[self.preprocessing](text)
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """One prediction per text, in the order of the texts; no texts give no predictions.
@@ -63,6 +83,7 @@ class TextClassifier:
         if len(texts) == 0:
             return []
         check_texts(texts, "texts to predict")
+        texts = [self.prepare(text) for text in texts]
         check_not_blank(texts, "texts to predict")
         logits = text_logits(self.model, self.tokenizer, texts, self.max_length, self.token_budget, self.policy)
         probabilities = logits.softmax(dim=1)
@@ -71,9 +92,9 @@ class TextClassifier:
         return [Prediction(label, row[label], row) for label, row in zip(best, named, strict=True)]
 
     def save(self, folder: str | Path, facts: Mapping[str, object] | None = None) -> None:
-        """Write a standard transformers folder, complete or not at all: config, weights, tokenizer, README.md.
+        """Write a standard transformers folder, complete or not at all: config, weights, tokenizer, card, manifest.
 
-        ``facts`` (for example training texts, scores, limits) go into the model card. Raises FileExistsError when the
+        ``facts`` (for example training texts, scores, limits) go into the card, README.md. Raises UserError when the
         folder holds something already.
         """
         folder = Path(folder)
@@ -87,21 +108,50 @@ class TextClassifier:
         tokenizer = copy.deepcopy(self.tokenizer)
         tokenizer.model_max_length = self.max_length  # where other tools will cut texts
         tokenizer.save_pretrained(folder)
-        if self.policy != "head":  # what other tools do with long texts, and so what no note means
-            self.model.config.truncation_policy = self.policy
         self.model.save_pretrained(folder)
-        (folder / "README.md").write_text(model_card(self.label_names, self.max_length, facts), encoding="utf-8")
+        card = model_card(self.label_names, self.max_length, facts, self.preprocessing)
+        (folder / "README.md").write_text(card, encoding="utf-8")
+        write_manifest(folder, self.label_names, self.preprocessing, self.max_length, self.policy)
 
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "cpu", token_budget: int = 1024) -> TextClassifier:
-        """The classifier saved in ``folder``. Raises FileNotFoundError naming what is missing there."""
+        """The classifier saved in ``folder``, by this class or by other tools.
+
+        With a manifest every file is what was saved; without one the folder is complete, and ``notes`` say what is not
+        known. Raises MissingError, DamagedFileError, and UserError for models that do not choose one label for a text.
+        """
         folder = Path(folder)
-        missing = [name for name in ("config.json", "model.safetensors") if not (folder / name).is_file()]
-        if missing:
-            raise MissingError(f"{folder} is no saved classifier: {' and '.join(missing)} missing")
-        model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True)
-        policy = getattr(model.config, "truncation_policy", "head")
-        return cls(model.to(device), AutoTokenizer.from_pretrained(folder), None, token_budget, policy)
+        manifest = read_manifest(folder)
+        if manifest is not None:
+            check_files(folder, manifest)
+        require_label_names(folder)
+        model = load_model(AutoModelForSequenceClassification, folder).to(device)
+        tokenizer = load_vocabulary(folder)
+        if manifest is None:
+            classifier = cls(model, tokenizer, None, token_budget, preprocessing="none")
+            classifier.notes.append(WITHOUT_MANIFEST.format(folder=folder))
+            return classifier
+        return cls(model, tokenizer, manifest.max_length, token_budget, manifest.policy, manifest.preprocessing)
+
+
+def require_label_names(folder: Path) -> None:
+    """Raise UserError unless ``config.json`` has a name for each output, all different, of which a text gets one."""
+    config = read_config(folder)
+    kind = config.get("problem_type")
+    if kind not in (None, "single_label_classification"):
+        raise UserError(f"the model in {folder} is made for {kind}; only models that choose one label can be used")
+    names = config.get("id2label", {"0": "LABEL_0", "1": "LABEL_1"})  # transformers' own where none are given
+    if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
+        raise UserError(f"id2label in {folder / 'config.json'} is no table of numbers and names: {names!r:.80}")
+    numbers = [str(number) for number in range(len(names))]
+    if len(names) < 2 or set(names) != set(numbers) or len(set(names.values())) != len(names):
+        raise UserError(
+            f"id2label in {folder / 'config.json'} is {names!s:.120}; "
+            f"at least two different names under 0, 1, 2 … without a gap are needed"
+        )
+    back = config.get("label2id", {})
+    if back and back != {name: int(number) for number, name in names.items()}:
+        raise UserError(f"id2label and label2id in {folder / 'config.json'} disagree: make them say the same")
 
 
 def batches_within(lengths: Sequence[int], token_budget: int) -> list[list[int]]:
@@ -142,27 +192,3 @@ def text_logits(
             batch = pad_batch([{"input_ids": encoded[row]} for row in rows], tokenizer.pad_token_id)
             logits[rows] = forward_logits(model, move_batch(batch, device)).float().cpu()
     return logits
-
-
-def model_card(label_names: Sequence[str], max_length: int, facts: Mapping[str, object]) -> str:
-    """A README.md that says what the model answers, how to use it, and the given facts about it."""
-    rows = "\n".join(f"| {name} | {str(value).replace('|', '/')} |" for name, value in facts.items())
-    table = f"\n## Facts\n\n| | |\n|---|---|\n{rows}\n" if rows else ""
-    return f"""---
-library_name: transformers
-pipeline_tag: text-classification
----
-# Text classifier
-
-A BERT model that assigns a text to one of {len(label_names)} labels: {", ".join(label_names)}.
-Every text gets one of them, also a text that fits none. Texts are cut after {max_length} tokens.
-
-## Use
-
-```python
-from transformers import pipeline
-
-classify = pipeline("text-classification", model="<this folder>", truncation=True)
-classify("a text")
-```
-{table}"""

@@ -10,10 +10,23 @@ from transformers import BertForSequenceClassification, BertModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from bertft_helpers.errors import UserError
+from bertft_helpers.loading import HEADS, POOLER, load_model, require_kind, weight_names
 from bertft_helpers.pretrained import find_checkpoint
 from bertft_helpers.runtime import set_seeds
 
-__all__ = ["PooledClassifier", "build_classifier", "encoder_of", "freeze", "pool_cls", "pool_mean", "unfreeze"]
+__all__ = [
+    "HEAD",
+    "PooledClassifier",
+    "build_classifier",
+    "encoder_of",
+    "freeze",
+    "has_head",
+    "pool_cls",
+    "pool_mean",
+    "unfreeze",
+]
+
+HEAD = "classifier."  # how the names of its weights begin
 
 
 def pool_cls(hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
@@ -62,19 +75,35 @@ class PooledClassifier(nn.Module):
 def build_classifier(checkpoint: str, label_names: Sequence[str], seed: int) -> BertForSequenceClassification:
     """transformers' BERT classifier: pre-trained encoder, a new head drawn from ``seed``, label names in its config.
 
-    Raises ValueError for fewer than two labels or a repeated name (one label would silently train a regression).
+    The head is new also where the checkpoint is a classifier already. Raises UserError for fewer than two labels or a
+    repeated name (one label would silently train a regression) and what ``loading.load_model`` raises.
     Written out in lesson 14.
     """
     if len(label_names) < 2 or len(set(label_names)) != len(label_names):
         raise UserError(f"label_names is {list(label_names)}; at least two different names are needed")
+    folder = find_checkpoint(checkpoint)
+    require_kind(folder, "bert")
     set_seeds(seed)
-    return BertForSequenceClassification.from_pretrained(
-        find_checkpoint(checkpoint),
+    model = load_model(
+        BertForSequenceClassification,
+        folder,
+        new=(HEAD, *POOLER),
+        unused=HEADS,
         num_labels=len(label_names),
         id2label=dict(enumerate(label_names)),
         label2id={name: number for number, name in enumerate(label_names)},
-        use_safetensors=True,
+        problem_type=None,  # that of a classifier for another task would stay
     )
+    if has_head(checkpoint):
+        set_seeds(seed)
+        nn.init.normal_(model.classifier.weight, std=model.config.initializer_range)
+        nn.init.zeros_(model.classifier.bias)
+    return model
+
+
+def has_head(checkpoint: str) -> bool:
+    """Whether a checkpoint is a fine-tuned classifier; what it learned about other classes is not gone on with."""
+    return any(name.startswith(HEAD) for name in weight_names(find_checkpoint(checkpoint)))
 
 
 def encoder_of(model: nn.Module) -> BertModel:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import hashlib
 import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bertft_helpers.errors import MissingError, RunError, UserError
+from bertft_helpers.errors import MissingError
+from bertft_helpers.loading import HEADS, POOLER, load_config, load_model, load_vocabulary, require_kind
+from bertft_helpers.manifest import check_files, read_manifest, verify_files
 
 if TYPE_CHECKING:
     from transformers import BertModel, PreTrainedTokenizerBase
@@ -20,12 +22,9 @@ __all__ = [
     "MINILM",
     "VOCABULARY_SHA256",
     "Checkpoint",
-    "DamagedFileError",
     "find_checkpoint",
     "load_encoder",
     "load_tokenizer",
-    "sha256_of",
-    "verify_files",
 ]
 
 VOCABULARY_SHA256 = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"
@@ -60,36 +59,13 @@ CHECKPOINTS = {"bundled": MINILM, "bert-base-uncased": BERT_BASE}
 LOADED_FILES = ("*.json", "*.txt", "*.safetensors")  # never .bin: a pickle can run code
 
 
-class DamagedFileError(RunError):
-    """A file's content is not what was published."""
-
-
-def sha256_of(path: Path) -> str:
-    """The sha256 of a file as 64 hexadecimal digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def verify_files(folder: Path, expected: dict[str, str]) -> None:
-    """Raise DamagedFileError naming the first file in ``folder`` whose sha256 differs from ``expected``.
-
-    FileNotFoundError when a file is not there at all.
-    """
-    for name, digest in expected.items():
-        found = sha256_of(Path(folder) / name)
-        if found != digest:
-            raise DamagedFileError(
-                f"{name} in {folder} is damaged: its sha256 is {found}, the published file has {digest}. "
-                "Delete it and install or download it again."
-            )
-
-
 def find_checkpoint(name: str = "bundled") -> Path:
     """The folder of a verified checkpoint.
 
     ``name`` is ``"bundled"`` (six-layer MiniLM from the installed package, else from the Hub), ``"bert-base-uncased"``
-    (Hub, pinned revision) or the path of a local folder in transformers' format. Raises FileNotFoundError when nothing
-    can be found, naming every remedy, and DamagedFileError when a file is not the published one.
+    (Hub, pinned revision) or the path of a local folder in transformers' format. A file is hashed once in a process,
+    and again when it has changed. Raises FileNotFoundError when nothing can be found, naming every remedy, and
+    DamagedFileError when a file is not the published or the saved one.
     """
     if name in CHECKPOINTS:
         checkpoint = CHECKPOINTS[name]
@@ -101,32 +77,33 @@ def find_checkpoint(name: str = "bundled") -> Path:
         raise MissingError(
             f"no checkpoint {name!r}: it is neither one of {', '.join(CHECKPOINTS)} nor a folder with a config.json"
         )
+    if manifest := read_manifest(folder):  # of a classifier that goes on to another task
+        check_files(folder, manifest)
     return folder
 
 
 def load_encoder(checkpoint: str = "bundled") -> BertModel:
-    """The pre-trained encoder in evaluation mode, without a task head. Written out in lesson 04."""
+    """The pre-trained encoder in evaluation mode, without a task head. Written out in lesson 04.
+
+    Raises what ``loading.load_model`` raises, and UserError for another architecture.
+    """
     from transformers import BertModel
 
     folder = find_checkpoint(checkpoint)
-    encoder = BertModel.from_pretrained(folder, use_safetensors=True)
+    require_kind(folder, "bert")
+    encoder = load_model(BertModel, folder, new=POOLER, unused=HEADS)
     return encoder.eval()
 
 
 def load_tokenizer(checkpoint: str = "bundled") -> PreTrainedTokenizerBase:
-    """The tokenizer that belongs to the checkpoint, limited to the model's positions. Written out in lesson 05."""
-    from transformers import AutoConfig, AutoTokenizer
+    """The tokenizer that belongs to the checkpoint, limited to the model's positions. Written out in lesson 05.
 
+    Raises what ``loading.load_vocabulary`` raises, among it UserError for a tokenizer larger than the model's table.
+    """
     folder = find_checkpoint(checkpoint)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    config = AutoConfig.from_pretrained(folder)
+    tokenizer = load_vocabulary(folder)
     # A shipped limit can be another tool's choice (256 for MiniLM); what the model can take is its position table.
-    tokenizer.model_max_length = config.max_position_embeddings
-    if len(tokenizer) > config.vocab_size:
-        raise UserError(
-            f"the tokenizer has {len(tokenizer)} entries but the model only {config.vocab_size}: they do not belong "
-            f"together; take both from one folder ({folder})"
-        )
+    tokenizer.model_max_length = load_config(folder).max_position_embeddings
     return tokenizer
 
 
@@ -139,18 +116,18 @@ def _installed_folder() -> Path | None:
 
 
 def _from_hub(name: str, checkpoint: Checkpoint) -> Path:
+    """The folder of the Hub's client; its server is asked only for what is not on this machine yet."""
     from huggingface_hub import snapshot_download
 
+    wanted = {"allow_patterns": list(LOADED_FILES), "ignore_patterns": ["*/*"], "revision": checkpoint.revision}
+    with contextlib.suppress(Exception):  # not here yet: the client's error classes differ between its versions
+        folder = Path(snapshot_download(checkpoint.hub_name, **wanted, local_files_only=True))
+        if all((folder / file).is_file() for file in ("config.json", *checkpoint.sha256)):
+            return folder
     try:
-        folder = snapshot_download(
-            checkpoint.hub_name,
-            revision=checkpoint.revision,
-            allow_patterns=list(LOADED_FILES),
-            ignore_patterns=["*/*"],
-        )
-    except Exception as error:  # offline, blocked, gone: the client's error classes differ between its versions
+        return Path(snapshot_download(checkpoint.hub_name, **wanted))
+    except Exception as error:  # offline, blocked, gone
         raise MissingError(_remedies(name, checkpoint)) from error
-    return Path(folder)
 
 
 def _remedies(name: str, checkpoint: Checkpoint) -> str:

@@ -82,11 +82,11 @@ def set_seeds(seed: int) -> None:
 
 
 def quiet_libraries() -> None:
-    """Switch off progress bars and advice on stderr of transformers, datasets and the Hub client, and idle threads.
+    """Switch off the progress bars of transformers, datasets and the Hub client, and idle threads.
 
-    NumPy's BLAS keeps one thread: its own and those of torch would keep each other waiting, and a logistic regression
-    on what a model has just encoded takes ten times as long. Warnings of our own and errors stay. Call it before models
-    are loaded.
+    What these libraries report and warn of stays. NumPy's BLAS keeps one thread: its own and those of torch would keep
+    each other waiting, and a logistic regression on what a model has just encoded takes ten times as long. Call it
+    before models are loaded.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
@@ -96,7 +96,6 @@ def quiet_libraries() -> None:
 
     datasets.disable_progress_bars()
     transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
     threadpool_limits(1, user_api="blas")
 
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertft_helpers.data import AG_NEWS, clean, find_news, load_texts, repair, select_view, split
-from bertft_helpers.pretrained import DamagedFileError
+from bertft_helpers.errors import DamagedFileError
 
 
 def texts(rows: list[tuple[str, int]], names: tuple[str, ...] = ("a", "b", "c")) -> Dataset:

@@ -45,6 +45,9 @@ INFRASTRUCTURE = {
     "tables": "reading files: checks and messages around the modules for each kind",
     "validation": "checks and messages",
     "pretrained": "finding and verifying files, around the two functions that lessons write out",
+    "manifest": "sizes and hashes of files",
+    "loading": "checks and messages around transformers' from_pretrained",
+    "card": "text",
     "data": "the parts of loading that hold no idea of their own",
 }
 INFRASTRUCTURE_NAMES = {
@@ -57,6 +60,7 @@ INFRASTRUCTURE_NAMES = {
     "training.make_scaler": "needs a GPU to be shown",
     "training.close_epoch": "a part of fit",
     "training.DivergedError": "a message",
+    "models.has_head": "looks into a file",
     "training.OutOfMemory": "a message",
     "training.refuse_divergence": "a check and its message",
     "training.is_out_of_memory": "tells one message from others",
@@ -70,7 +74,7 @@ INFRASTRUCTURE_NAMES = {
     "metrics.Curve": "a record",
     "metrics.Reliability": "a record",
     "inference.Prediction": "a record",
-    "inference.model_card": "text",
+    "inference.require_label_names": "a check and its message",
 }
 OVERVIEW = "00"  # shows on real texts what the thirty lessons then explain
 FROZEN_FEATURES = {"features.encode_once"}  # the quick way to measure what a choice does before anything is trained

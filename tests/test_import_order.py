@@ -16,9 +16,10 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "bertft_helpers"
 # The root, from what needs nothing to what builds on it; a module imports from lower levels or its own.
 LEVELS = {
-    **dict.fromkeys(["errors", "files", "interrupts", "runtime", "config", "metrics", "pretrained"], 0),
+    **dict.fromkeys(["errors", "files", "interrupts", "runtime", "config", "metrics"], 0),
+    **dict.fromkeys(["manifest", "loading", "pretrained"], 0),
     **dict.fromkeys(["reading", "encodings", "containers", "columns", "delimited", "records", "tables"], 0),
-    **dict.fromkeys(["batching", "losses", "labels", "folders", "validation", "data", "models"], 1),
+    **dict.fromkeys(["batching", "losses", "labels", "folders", "validation", "data", "models", "card"], 1),
     **dict.fromkeys(["features", "optim", "evaluation", "history"], 2),
     **dict.fromkeys(["training", "inference"], 3),
     **dict.fromkeys(["plots", "drawing", "lessons"], 4),

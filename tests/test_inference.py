@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
+import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from transformers import BertConfig, BertForSequenceClassification, pipeline
 
+from bertft_helpers.card import model_card
+from bertft_helpers.data import repair
 from bertft_helpers.errors import UserError
-from bertft_helpers.inference import Prediction, TextClassifier, batches_within, model_card, text_logits
+from bertft_helpers.inference import Prediction, TextClassifier, batches_within, text_logits
 from bertft_helpers.pretrained import load_tokenizer
 
 NAMES = ["ham", "news", "spam"]
@@ -124,6 +130,73 @@ def test_a_saved_folder_is_a_standard_one(classifier, tmp_path) -> None:
     assert "ham, news, spam" in card
     assert "| training texts | 1257 |" in card
     assert "| limits | headlines / English |" in card
+
+
+def test_a_text_is_read_as_in_training(model, tokenizer) -> None:
+    dirty, repaired = "AT&amp;T  wins\ta&#32;bid", "AT&T wins a bid"
+    classifier = TextClassifier(model, tokenizer)
+    assert classifier.predict([dirty]) == classifier.predict([repaired])
+    as_it_is = TextClassifier(model, tokenizer, preprocessing="none")
+    assert as_it_is.predict([repaired]) == classifier.predict([repaired])
+    assert as_it_is.predict([dirty]) != classifier.predict([dirty])
+    once = TextClassifier(model, tokenizer).predict(["&amp;lt;"])  # repaired twice this would be another sign
+    assert once == as_it_is.predict(["&lt;"])
+
+
+def test_a_text_that_is_blank_once_repaired_is_refused(classifier) -> None:
+    with pytest.raises(ValueError, match="an empty text in row 2"):
+        classifier.predict(["fine", "&nbsp;"])
+
+
+def use_of(card: str, folder: Path) -> dict[str, Any]:
+    """What the code in a card defines, run as it stands there."""
+    code = re.search(r"```python\n(.*?)```", card, re.DOTALL)[1]
+    names: dict[str, Any] = {}
+    exec(code.replace("<this folder>", str(folder)), names)
+    return names
+
+
+def test_the_lines_of_the_card_give_any_transformers_user_the_same_answers(classifier, tmp_path) -> None:
+    classifier.save(tmp_path / "model")
+    there = use_of((tmp_path / "model/README.md").read_text(), tmp_path / "model")
+    for text in ("AT&amp;T wins a bid", "caf\u0065\u0301&nbsp;&#163;8bn\n", "plain"):
+        assert there["repair"](text) == repair(text)
+        (ours,), (theirs,) = classifier.predict([text]), there["classify"](there["repair"](text))
+        assert (theirs["label"], theirs["score"]) == (ours.label, pytest.approx(ours.probability, abs=1e-5))
+
+
+def test_a_card_of_texts_as_they_are_repairs_nothing() -> None:
+    card = model_card(NAMES, 64, {}, "none")
+    assert "repair" not in card
+    assert "as they are" in card
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("<script>alert(1)</script>", "&lt;script&gt;alert(1)&lt;/script&gt;"),
+        ("[here](javascript:x)", r"\[here\](javascript:x)"),
+        ("**big** `code` ~~no~~ _so_", r"\*\*big\*\* \`code\` \~\~no\~\~ \_so\_"),
+        ("R&D &amp; more", "R&amp;D &amp;amp; more"),
+        ("red\x1b[31m", r"red<U+001B>\[31m".replace("<", "&lt;").replace(">", "&gt;")),
+        ("a\n---\nlicense: mine\n---", "a --- license: mine ---"),
+        ("a|b", "a/b"),
+        ("back\\slash", r"back\\slash"),
+        ("c1\x9b", "c1&lt;U+009B&gt;"),
+    ],
+)
+def test_names_and_facts_are_text_in_a_card_and_nothing_else(name: str, shown: str) -> None:
+    card = model_card(["ham", name], 64, {name: name})
+    assert f"2 labels: ham, {shown}." in card
+    assert f"| {shown} | {shown} |" in card
+    assert card.startswith("---\nlibrary_name: transformers\npipeline_tag: text-classification\n---\n# Text")
+
+
+def test_another_padding_than_zero_changes_no_answer(classifier, model, tokenizer) -> None:
+    padded = copy.deepcopy(tokenizer)
+    padded.pad_token = "[unused7]"
+    assert padded.pad_token_id != 0
+    assert close(TextClassifier(model, padded, token_budget=400).predict(TEXTS), classifier.predict(TEXTS))
 
 
 def test_a_card_without_facts_has_no_empty_table() -> None:

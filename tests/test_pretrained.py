@@ -14,8 +14,10 @@ import torch
 from minimal import tiny_encoder
 from transformers import BertTokenizerFast
 
-from bertft_helpers import pretrained
-from bertft_helpers.pretrained import DamagedFileError, find_checkpoint, load_encoder, load_tokenizer, verify_files
+from bertft_helpers import manifest, pretrained
+from bertft_helpers.errors import DamagedFileError
+from bertft_helpers.manifest import verify_files
+from bertft_helpers.pretrained import find_checkpoint, load_encoder, load_tokenizer
 
 ABC_SHA256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # of b"abc", in FIPS 180-2, B.1
 
@@ -60,7 +62,7 @@ def no_network() -> str:
 
 def test_the_digest_of_a_file_is_the_standards(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")
-    assert pretrained.sha256_of(tmp_path / "abc") == ABC_SHA256
+    assert manifest.sha256_of(tmp_path / "abc") == ABC_SHA256
 
 
 def test_an_altered_file_is_refused_by_its_name_and_hash(tmp_path: Path) -> None:
@@ -134,6 +136,23 @@ def test_without_the_package_the_same_files_come_from_the_hub(monkeypatch: pytes
     assert (name, options["revision"]) == (pretrained.MINILM.hub_name, pretrained.MINILM.revision)
 
 
+def test_what_was_downloaded_before_is_found_without_asking_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    published = find_checkpoint("bundled")
+    hide_package(monkeypatch)
+    calls = mock_hub(monkeypatch, lambda: str(published))
+    find_checkpoint("bundled")
+    assert [options.get("local_files_only") for _, options in calls] == [True]
+
+
+def test_a_download_that_was_broken_off_is_gone_on_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    published = find_checkpoint("bundled")
+    hide_package(monkeypatch)
+    answers = iter([str(tmp_path), str(published)])  # first what lies here, an empty folder
+    calls = mock_hub(monkeypatch, lambda: next(answers))
+    assert find_checkpoint("bundled") == published
+    assert [options.get("local_files_only") for _, options in calls] == [True, None]
+
+
 def test_the_hub_is_asked_for_a_full_commit_and_never_for_a_pickle(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -144,9 +163,10 @@ def test_the_hub_is_asked_for_a_full_commit_and_never_for_a_pickle(
     calls = mock_hub(monkeypatch, lambda: str(tmp_path))
     with pytest.raises(DamagedFileError):  # what comes from the Hub is verified like everything else
         find_checkpoint("bert-base-uncased")
-    ((_, options),) = calls
-    assert len(options["revision"]) == 40
-    assert not any(fnmatch("pytorch_model.bin", pattern) for pattern in options["allow_patterns"])
+    assert calls
+    for _, options in calls:
+        assert len(options["revision"]) == 40
+        assert not any(fnmatch("pytorch_model.bin", pattern) for pattern in options["allow_patterns"])
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:

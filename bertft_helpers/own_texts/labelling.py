@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from bertft_helpers.columns import free_name
-from bertft_helpers.data import repair
 from bertft_helpers.errors import UserError
 from bertft_helpers.files import new_file, sweep
 from bertft_helpers.inference import TextClassifier
@@ -96,8 +95,8 @@ def _label(classifier: TextClassifier, block: Block, text_column: str, answers: 
     """Add the predictions to the rows; returns how many had no text."""
     for number, row in block:
         _refuse_row(row, text_column, answers, f"{name}, row {number}")
-    texts = [repair(without_middle(row[text_column])) if isinstance(row[text_column], str) else "" for _, row in block]
-    filled = [place for place, text in enumerate(texts) if not is_blank(text)]
+    texts = [without_middle(row[text_column]) if isinstance(row[text_column], str) else "" for _, row in block]
+    filled = [place for place, text in enumerate(texts) if not is_blank(classifier.prepare(text))]
     predictions = dict(zip(filled, classifier.predict([texts[place] for place in filled]), strict=True))
     for place, (_, row) in enumerate(block):
         found = predictions.get(place)

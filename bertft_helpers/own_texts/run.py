@@ -14,13 +14,14 @@ import torch
 from transformers import BertForSequenceClassification
 
 from bertft_helpers.batching import Batch, make_loader
-from bertft_helpers.errors import RunError, UserError
+from bertft_helpers.errors import RunError
 from bertft_helpers.evaluation import Predictions, predict
-from bertft_helpers.files import new_folder, read_json, write_json, write_text
+from bertft_helpers.files import new_folder, write_json, write_text
 from bertft_helpers.history import History, write_csv
 from bertft_helpers.inference import TextClassifier
+from bertft_helpers.loading import require_kind
 from bertft_helpers.losses import LossFn, balanced_weights, classification_loss, weighted_loss
-from bertft_helpers.models import build_classifier
+from bertft_helpers.models import build_classifier, has_head
 from bertft_helpers.optim import build_optimizer
 from bertft_helpers.own_texts import baselines
 from bertft_helpers.own_texts import folder as run_folder
@@ -145,7 +146,8 @@ def run_task(
     prepared, max_length, reading, model = _get_ready(settings, processes)
     with contextlib.ExitStack() as held:
         as_first(lambda: run_folder.take(out, settings, prepared.digest, held), processes)
-        notes = warnings_about(prepared, max_length, settings.policy, settings.class_weights)
+        notes = _about_head(settings.checkpoint)
+        notes += warnings_about(prepared, max_length, settings.policy, settings.class_weights)
         _introduce(prepared, reading, notes, say)
         choice = as_first(lambda: run_folder.take_choice(out, settings, processes.device, say), processes)
         if processes.count > 1:  # bytes come from one generator, and every process needs draws of its own
@@ -200,7 +202,7 @@ def _get_ready(
 
     All that can be refused: it comes before a folder is taken.
     """
-    _require_bert(settings.checkpoint)
+    require_kind(find_checkpoint(settings.checkpoint), "bert")  # before its tokenizer and the texts are read
     dataset, reading = load_source(settings.source, settings.text_column, settings.label_column, settings.how)
     tokenizer = load_tokenizer(settings.checkpoint)
     max_length = min(settings.max_length, tokenizer.model_max_length)
@@ -216,12 +218,13 @@ def _introduce(prepared: Prepared, reading: Reading, notes: list[str], say: Say)
         say(line)
 
 
-def _require_bert(checkpoint: str) -> None:
-    """Other architectures would load with most weights missing, and train badly without an error."""
-    config = read_json(find_checkpoint(checkpoint) / "config.json", "get the checkpoint's files anew")
-    kind = config.get("model_type")
-    if kind != "bert":
-        raise UserError(f"the checkpoint {checkpoint!r} is of the type {kind!r}; BERT models ('bert') can be trained")
+def _about_head(checkpoint: str) -> list[str]:
+    if not has_head(checkpoint):
+        return []
+    return [
+        f"the checkpoint {checkpoint} is a classifier already: its encoder is trained on, with a new head for the "
+        "labels of these texts"
+    ]
 
 
 def train(

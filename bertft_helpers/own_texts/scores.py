@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from bertft_helpers import metrics
-from bertft_helpers.data import repair
 from bertft_helpers.errors import UserError
 from bertft_helpers.evaluation import Predictions
 from bertft_helpers.inference import TextClassifier
@@ -217,8 +216,8 @@ def score_texts(classifier: TextClassifier, dataset: Dataset) -> dict[str, Any]:
     labels: list[int] = []
     predicted: list[int] = []
     for block in dataset.iter(BLOCK):
-        texts = [repair(text) for text in block["text"]]
-        filled = [row for row, text in enumerate(texts) if not is_blank(text)]
+        texts = block["text"]
+        filled = [row for row, text in enumerate(texts) if not is_blank(classifier.prepare(text))]
         labels += [numbers[block["label"][row]] for row in filled]
         found = classifier.predict([texts[row] for row in filled])
         predicted += [names.index(one.label) for one in found]

@@ -64,7 +64,7 @@ def evaluate_file(
     trained = open_trained(folder, device)
     columns = text_column or trained.text_column, label_column or trained.label_column
     dataset, reading = load_source(str(source), *columns, how)
-    _tell(reading, on_note)
+    _tell(trained.classifier, reading, on_note)
     return score_texts(trained.classifier, dataset)
 
 
@@ -83,11 +83,11 @@ def label_file(
     trained = open_trained(folder, device)
     out = None if out is None else Path(out)
     done = labelling.label_file(trained.classifier, str(source), out, text_column or trained.text_column, on_rows, how)
-    _tell(done.reading, on_note)
+    _tell(trained.classifier, done.reading, on_note)
     return done
 
 
-def _tell(reading: Reading, on_note: Say) -> None:
-    """How a source was read is always said, as its rows are."""
-    for line in [reading.summary(), *(f"note: {note}" for note in reading.notes)]:
+def _tell(classifier: TextClassifier, reading: Reading, on_note: Say) -> None:
+    """How a source was read is always said, as its rows are, and what is not known about the model."""
+    for line in [reading.summary(), *(f"note: {note}" for note in [*classifier.notes, *reading.notes])]:
         on_note(line)

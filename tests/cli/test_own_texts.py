@@ -16,6 +16,7 @@ from transformers import pipeline
 from typer.testing import CliRunner, Result
 
 from bertft_helpers.cli.main import app
+from bertft_helpers.data import repair
 from bertft_helpers.inference import Prediction
 from bertft_helpers.own_texts.labelling import label_file
 
@@ -190,7 +191,7 @@ def test_bad_settings_exit_2_before_a_folder_is_taken(finished: Path, tmp_path: 
     (tmp_path / "other" / "config.json").write_text('{"model_type": "roberta"}')
     wrong = bertft(*known, "--checkpoint", tmp_path / "other")
     assert wrong.exit_code == 2
-    assert "is of the type 'roberta'; BERT models ('bert') can be trained" in wrong.stderr
+    assert "is of the type 'roberta'; only BERT models ('bert') can be used here" in wrong.stderr
     assert not (tmp_path / "out").exists()
 
 
@@ -198,7 +199,7 @@ def test_bad_settings_exit_2_before_a_folder_is_taken(finished: Path, tmp_path: 
 def test_a_folder_that_is_no_model_exits_2(finished: Path, tmp_path: Path, command: str) -> None:
     done = bertft(command, tmp_path, finished / "texts.csv")
     assert done.exit_code == 2
-    assert "is no saved classifier: config.json and model.safetensors missing" in done.stderr
+    assert "is no model folder: config.json missing" in done.stderr
 
 
 def test_a_run_that_is_not_finished_says_how_to_finish_it(finished: Path, tmp_path: Path) -> None:
@@ -210,6 +211,8 @@ def test_a_run_that_is_not_finished_says_how_to_finish_it(finished: Path, tmp_pa
 
 class Stub:
     """Answers at once, so that only reading and writing is measured."""
+
+    prepare = staticmethod(repair)  # as the real one reads a text
 
     def predict(self, texts: list[str]) -> list[Prediction]:
         return [Prediction("a", 0.75, {"a": 0.75, "b": 0.25}) for _ in texts]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bertft_helpers.data import repair
 from bertft_helpers.errors import UserError
 from bertft_helpers.inference import Prediction
 from bertft_helpers.own_texts.labelling import label_file
@@ -24,6 +25,8 @@ class Stub:
 
     def __init__(self, label: str = "a") -> None:
         self.label_names, self.asked = [label, "b"], []
+
+    prepare = staticmethod(repair)  # as the real one reads a text
 
     def predict(self, texts: list[str]) -> list[Prediction]:
         self.asked += texts
