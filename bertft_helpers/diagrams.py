@@ -105,7 +105,7 @@ def attention_head(
         last.x, last.bottom + 0.42, last.width, text=_vector(parts.sum(0), 2), role="token", weight="bold"
     )
     sheet.arrow((last.middle[0], last.bottom + 0.06), (last.middle[0], total.y))
-    sheet.text((total.x - 0.15, total.middle[1]), f"their sum: what {names[looking]} takes along", NORMAL, "right")
+    sheet.text((total.x - 0.15, total.middle[1]), f"their sum: what {names[looking]} receives", NORMAL, "right")
     return sheet.figure(title)
 
 
