@@ -5,7 +5,7 @@ READY := .venv/.ready
 NN ?=
 ARGS ?=
 
-.PHONY: run test quick lab lessons bench
+.PHONY: run test quick lab lessons bench site
 
 run: $(READY)  ## execute all lessons into build/
 	$(BIN)/bertft run
@@ -27,6 +27,9 @@ lessons: $(READY)  ## execute lessons and store their outputs: make lessons NN="
 
 bench: $(READY)  ## measure ratios against peers: make bench ARGS="--only headlines --pairs 3"
 	$(BIN)/python -m benchmarks $(ARGS)
+
+site: $(READY)  ## build the website into build/site
+	$(BIN)/bertft site --out build/site
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

@@ -240,6 +240,21 @@ def workshop(
     answer(f"wrote {out}")
 
 
+@app.command()
+@reported()
+def site(
+    out: Annotated[Path, typer.Option("--out", help="A new or empty folder, or an earlier site.", file_okay=False)],
+    notebooks: Folder = None,
+) -> None:
+    """Build the website from the stored lessons, without executing them; it loads nothing from another host."""
+    from bertft_helpers.series import catalogue
+    from bertft_helpers.series.site.build import build_site
+
+    with error_console.status("building the site"):
+        build_site(notebooks or catalogue.find_folder(), out)
+    answer(f"open {out / 'index.html'}")
+
+
 def _execute(lessons: list, plan: dict, out: Path, cell_timeout: int, jobs: int) -> list:
     from bertft_helpers.series.execute.outcomes import Progressing
     from bertft_helpers.series.execute.runner import run_lessons

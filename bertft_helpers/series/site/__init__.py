@@ -1,0 +1,1 @@
+"""The website and the book, made from the stored notebooks."""

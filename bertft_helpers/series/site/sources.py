@@ -1,0 +1,207 @@
+"""The sources that Sphinx reads: lessons and pages of the project, written into a folder of their own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from bertft_helpers.series.catalogue import Lesson, find_lessons
+from bertft_helpers.series.notebook import read_notebook, write_notebook
+from bertft_helpers.series.overview import PARTS, PICTURE
+from bertft_helpers.series.site.glossary import glossary_page, hover_definitions
+from bertft_helpers.series.site.lesson_page import alt_texts, graduates, page_of
+from bertft_helpers.series.site.links import Repository, repository_of, rewrite_links
+from bertft_helpers.series.stamp import stamped_source
+
+PACKAGE = Path(__file__).parents[2]
+STATIC = Path(__file__).with_name("static")
+DOCUMENTS = {  # file of the project -> page of the site, each included where it exists
+    "README.md": "project.md",
+    "notebooks/README.md": "map.md",
+    "notebooks/GLOSSARY.md": "glossary.md",
+    "WORKSHOP.md": "workshop.md",
+    "benchmarks/RESULTS.md": "benchmarks.md",
+    "tests/README.md": "tests.md",
+    "CHANGELOG.md": "changelog.md",
+}
+REFERENCE = ("", "speed", "resume", "studies", "own_texts")  # folders of the package that the reference describes
+
+
+class Sources:
+    """Everything that one build is made from; ``folder`` holds the lessons, its parent the project."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises UnknownName when the folder has no lesson."""
+        self.folder, self.root = folder, folder.parent
+        self.lessons = find_lessons(folder)
+        self.applications = [Lesson(path) for path in sorted((folder / "applications").glob("A*.ipynb"))]
+        self.repository: Repository | None = repository_of(stamped_source(read_notebook(self.lessons[0].path)))
+        self.pages = {origin: page for origin, page in DOCUMENTS.items() if (self.root / origin).exists()}
+        self.pages |= {f"notebooks/{lesson.path.name}": f"lessons/{lesson.path.name}" for lesson in self.lessons}
+        self.pages |= {
+            f"notebooks/applications/{x.path.name}": f"applications/{x.path.name}" for x in self.applications
+        }
+        if (folder / PICTURE).exists():
+            self.pages[f"notebooks/{PICTURE}"] = PICTURE
+        self.written_out: dict[str, str] = {}
+        self.figure_alts: dict[str, str] = {}
+
+    def write(self, out: Path) -> None:
+        """Write all sources and conf.py into ``out``."""
+        for origin in self.pages:
+            self._write_page(origin, out)
+        shutil.copytree(STATIC, out / "_static")
+        names = list(reference_modules())
+        for name in names:
+            text = (
+                f"{name.removeprefix('bertft_helpers.')}\n{'=' * len(name)}\n\n.. automodule:: {name}\n   :members:\n"
+            )
+            _write(out / "api" / f"{name}.rst", text)
+        _write(out / "api" / "index.md", _API.format(names="\n".join(names)))
+        _write(out / "index.md", self._landing())
+        _write(out / "conf.py", "".join(f"{key} = {value!r}\n" for key, value in self._settings().items()))
+
+    def _write_page(self, origin: str, out: Path) -> None:
+        source, page = self.root / origin, self.pages[origin]
+        (out / page).parent.mkdir(parents=True, exist_ok=True)
+        if origin.endswith(".ipynb"):
+            notebook = read_notebook(source)
+            self.figure_alts |= alt_texts(notebook)
+            self.written_out |= {name: source.stem[:2] for cell in notebook.cells for name in graduates(cell)}
+            shown = page_of(notebook, self._row(origin, page), "../api")
+            for cell in shown.cells:
+                if cell.cell_type == "markdown":
+                    cell.source = rewrite_links(cell.source, origin, page, self.pages, self.repository)
+            write_notebook(shown, out / page)
+            _copy(source, out / "_extra" / "notebooks" / source.name)
+        elif origin.endswith(".md"):
+            text = source.read_text(encoding="utf-8")
+            text = glossary_page(text) if page == "glossary.md" else text
+            _write(out / page, rewrite_links(text, origin, page, self.pages, self.repository))
+        else:
+            _copy(source, out / page)
+
+    def _row(self, origin: str, page: str) -> str:
+        """Where a lesson can be run and downloaded, as one line of HTML."""
+        hosts = self.repository.launchers(origin) if self.repository else {}
+        links = [f'<a href="{address}">Open in {host}</a>' for host, address in hosts.items()]
+        links.append(f'<a download href="../notebooks/{Path(page).name}">Download as notebook</a>')
+        return f'<p class="launch">{" · ".join(links)}</p>'
+
+    def _landing(self) -> str:
+        picture = self.pages.get(f"notebooks/{PICTURE}")
+        first = self.lessons[0].name
+        doors = "".join(_DOOR.format(title=t, address=a, text=x) for t, a, x in self._doors(first))
+        return _LANDING.format(
+            picture=f"![{_ALT}]({picture})" if picture else "", doors=doors, toctrees="\n".join(self._toctrees())
+        )
+
+    def _doors(self, first: str) -> Iterator[tuple[str, str, str]]:
+        yield "Learn", f"lessons/{first}.html", "Read the lessons in order, with the outputs of a real run."
+        if "README.md" in self.pages:
+            yield "Run", "project.html", "On your laptop, or on a GPU with bert-base-uncased."
+        if "WORKSHOP.md" in self.pages:
+            yield "Teach", "workshop.html", "Schedules, editions, slides and a hand-out."
+
+    def _toctrees(self) -> Iterator[str]:
+        part: list[str] = []
+        for lesson in self.lessons:
+            if lesson.number in PARTS or not part:
+                if part:
+                    yield _toctree(part[0], part[1:])
+                part = [PARTS.get(lesson.number, "Lessons")]
+            part.append(f"{_short_title(lesson)} <lessons/{lesson.name}>")
+        yield _toctree(part[0], part[1:])
+        if self.applications:
+            yield _toctree("Applications", [f"applications/{lesson.name}" for lesson in self.applications])
+        documents = [page.removesuffix(".md") for origin, page in self.pages.items() if origin in DOCUMENTS]
+        yield _toctree("Around the lessons", [*documents, "api/index"])
+
+    def _settings(self) -> dict[str, object]:
+        glossary = self.folder / "GLOSSARY.md"
+        return {
+            "project": "Fine-tuning BERT in PyTorch",
+            "extensions": [
+                *("myst_nb", "sphinx.ext.autodoc", "sphinx.ext.viewcode"),
+                "bertft_helpers.series.site.extension",
+            ],
+            "nb_execution_mode": "off",
+            "nb_ipywidgets_js": {},  # the only scripts that a page would fetch from another host
+            "myst_enable_extensions": ["colon_fence"],
+            "myst_heading_anchors": 3,
+            "html_theme": "sphinx_book_theme",
+            "html_theme_options": {
+                "use_download_button": False,
+                "home_page_in_toc": True,
+                "show_toc_level": 2,
+                "navigation_with_keys": False,
+            },
+            "html_title": "Fine-tuning BERT in PyTorch",
+            "html_static_path": ["_static"],
+            "html_extra_path": ["_extra"],
+            "html_css_files": ["site.css"],
+            "html_js_files": ["terms.js"],
+            "html_copy_source": False,
+            "html_show_copyright": False,
+            "exclude_patterns": ["_extra"],
+            "autodoc_typehints": "signature",
+            "autodoc_member_order": "bysource",
+            "lesson_pages": {lesson.number: f"lessons/{lesson.name}" for lesson in self.lessons},
+            "hover_definitions": hover_definitions(glossary.read_text(encoding="utf-8")) if glossary.exists() else {},
+            "figure_alts": self.figure_alts,
+            "written_out": self.written_out,
+        }
+
+
+def reference_modules() -> Iterator[str]:
+    """The modules that the reference describes, by their full names."""
+    for folder in REFERENCE:
+        for path in sorted((PACKAGE / folder).glob("*.py")):
+            if not path.stem.startswith("__"):
+                yield ".".join(["bertft_helpers", *([folder] if folder else []), path.stem])
+
+
+def _short_title(lesson: Lesson) -> str:
+    words = lesson.name[3:].replace("_", " ").capitalize()
+    for written, name in {"bert": "BERT", "adamw": "AdamW", "gpu": "GPU", "dataloader": "DataLoader"}.items():
+        words = words.replace(written, name)
+    return f"{lesson.number} · {words}"
+
+
+def _toctree(caption: str, entries: list[str]) -> str:
+    return "\n".join([":::{toctree}", ":hidden:", f":caption: {caption}", "", *entries, ":::", ""])
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+
+
+_ALT = "Two maps of 419 news headlines, coloured by desk: mixed before fine-tuning, apart after it"
+_DOOR = '<a class="door" href="{address}"><strong>{title}</strong> <span>{text}</span></a>'
+_LANDING = """# Fine-tuning BERT in PyTorch
+
+One executable lesson for each question from "how do I install this?" to "how do I analyse a whole task?".
+
+{picture}
+
+<nav class="doors" aria-label="Three ways in">{doors}</nav>
+
+{toctrees}
+"""
+_API = """# Reference
+
+What the package `bertft_helpers` offers, module by module. A function that a lesson wrote out names the lesson.
+
+:::{{toctree}}
+:maxdepth: 1
+
+{names}
+:::
+"""

@@ -1,0 +1,210 @@
+"""The website, built once from the stored lessons and looked at as files and in a browser without a network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+import nbformat
+import pytest
+from browser import ACTING_TEXTS, assert_no_script_ran, open_browser
+from conftest import code, text
+
+from bertft_helpers.errors import UserError
+from bertft_helpers.series.site.build import build_site
+from bertft_helpers.series.site.glossary import glossary_page, hover_definitions
+from bertft_helpers.series.site.lesson_page import page_of
+from bertft_helpers.series.site.links import Repository, repository_of, rewrite_links
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+NOTEBOOKS = Path(__file__).parents[3] / "notebooks"
+PAGES = {"notebooks/20_clip.ipynb": "lessons/20_clip.ipynb", "README.md": "project.md"}
+PUBLISHED = Repository("owner/repo", "v1")
+
+
+@pytest.mark.parametrize(
+    ("link", "repository", "shown"),
+    [
+        ("[20](20_clip.ipynb)", None, "[20](20_clip.ipynb)"),
+        ("[start](../README.md#two-commands)", None, "[start](../project.md#two-commands)"),
+        ("[`lock`](../requirements.lock)", None, "`lock`"),
+        ("[lock](../requirements.lock)", PUBLISHED, "[lock](https://github.com/owner/repo/blob/v1/requirements.lock)"),
+        ("`[20](20_clip.ipynb)` in code", PUBLISHED, "`[20](20_clip.ipynb)` in code"),
+        ("[paper](https://arxiv.org/abs/1)", None, "[paper](https://arxiv.org/abs/1)"),
+    ],
+)
+def test_links_lead_to_the_site_the_repository_or_nowhere(link: str, repository: Repository | None, shown: str) -> None:
+    assert rewrite_links(link, "notebooks/19_x.ipynb", "lessons/19_x.ipynb", PAGES, repository) == shown
+
+
+def test_only_a_stamp_of_github_gives_launch_links() -> None:
+    assert repository_of("not stamped") is None
+    assert repository_of("git+file:///tmp/x@v1") is None
+    assert repository_of("git+https://github.com/owner/repo@v1") == PUBLISHED
+    colab = "https://colab.research.google.com/github/owner/repo/blob/v1/notebooks/19_x.ipynb"
+    assert PUBLISHED.launchers("notebooks/19_x.ipynb")["Colab"] == colab
+
+
+def test_everyday_words_do_not_hover_and_a_short_form_does() -> None:
+    glossary = "# Glossary\n\n- **draw** ([28](a.ipynb)): Texts.\n- **calibration error (ECE)** ([23](b.ipynb)): *Gap*."
+    assert hover_definitions(glossary) == dict.fromkeys(
+        ("calibration error", "ECE"), ("calibration error (ECE)", "Gap.")
+    )
+    assert "draw\n  Texts. ([28](a.ipynb))" in glossary_page(glossary)
+
+
+def test_a_page_keeps_figures_and_tables_of_an_output_and_no_other_markup() -> None:
+    lesson = nbformat.v4.new_notebook(cells=[text("# Q5 · ?\n\nColab · Next: [6](06_x.ipynb)"), code("x", "solution")])
+    lesson.cells[1].outputs = [
+        nbformat.v4.new_output("display_data", data={"text/html": f"<table><tr><td>{hostile}</td></tr></table>"})
+        for hostile in ACTING_TEXTS
+    ]
+    lesson.cells[1].outputs.append(nbformat.v4.new_output("stream", text="plain\n✓ <b> holds\n"))
+    first, cell = page_of(lesson, "ROW", None).cells
+    assert first.source == "# Q5 · ?\n\nROW\n"
+    assert "hide-input" in cell.metadata.tags
+    tables = [output.data["text/html"] for output in cell.outputs[: len(ACTING_TEXTS)]]
+    assert not [
+        table for table in tables if re.search(r"<(?:script|img|svg|iframe|style|details)|<[^>]* on\w+=", table)
+    ]
+    assert cell.outputs[-2].text == "plain\n"
+    assert cell.outputs[-1].data["text/html"] == '<ul class="checks"><li>✓ &lt;b&gt; holds</li></ul>'
+
+
+def test_a_folder_with_something_else_is_not_replaced(tmp_path: Path) -> None:
+    pytest.importorskip("myst_nb")
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(UserError, match="holds something that is no site"):
+        build_site(NOTEBOOKS, tmp_path)
+    assert (tmp_path / "thesis.txt").exists()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("site") / "html"
+    build_site(NOTEBOOKS, out)
+    return out
+
+
+class Addresses(HTMLParser):
+    """What a page loads by itself, what it links to, its anchors, and its figures without alt text."""
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.loaded, self.links, self.anchors, self.silent = [], [], {""}, []
+        self.feed(page.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.anchors |= {values.get("id"), values.get("name")}
+        if tag == "a":
+            self.links.append(values.get("href") or "")
+        elif tag != "meta":
+            self.loaded += [
+                v for k, v in attrs if v and (k in ("src", "srcset", "poster") or (tag, k) == ("link", "href"))
+            ]
+        if tag == "img" and not (values.get("alt") or "").strip():
+            self.silent.append(values.get("src"))
+
+
+def pages_of(site: Path) -> Iterator[tuple[Path, Addresses]]:
+    for page in site.rglob("*.html"):
+        yield page, Addresses(page)
+
+
+@pytest.mark.slow
+def test_the_built_pages_load_nothing_foreign_lead_nowhere_dead_and_describe_their_figures(site: Path) -> None:
+    # one test, because each worker that takes a part of it would build the site again
+    pages = {page.resolve(): found for page, found in pages_of(site)}
+    assert len(pages) > len(list(NOTEBOOKS.glob("*.ipynb")))
+    assert {page.name: foreign for page, x in pages.items() if (foreign := _outside(x.loaded))} == {}
+    assert {page.name: x.silent for page, x in pages.items() if x.silent} == {}
+    dead = [(page.name, link) for page, x in pages.items() for link in x.links if _is_dead(page, link, pages)]
+    assert dead == []
+    for style in site.rglob("*.css"):
+        assert re.findall(r"url\([\"']?(?:https?:)?//|@import [\"'](?:https?:)?//", style.read_text("utf-8")) == [], (
+            style
+        )
+
+
+def _outside(addresses: list[str]) -> list[str]:
+    return [address for address in addresses if urlsplit(address).netloc]
+
+
+def _is_dead(page: Path, link: str, pages: dict[Path, Addresses]) -> bool:
+    parts = urlsplit(link)
+    if parts.scheme or parts.netloc:
+        return False
+    target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
+    return not target.exists() or (target in pages and unquote(parts.fragment) not in pages[target].anchors)
+
+
+@pytest.mark.slow
+def test_a_reader_finds_their_way_in_a_browser_without_a_network(site: Path) -> None:
+    with open_browser() as browser:
+        page = browser.new_page()
+        refused: list[str] = []
+        page.route(re.compile("^https?:"), lambda route: (refused.append(route.request.url), route.abort()))
+        assert_search_finds(page, site, "gradient clipping", "How do I clip gradients")
+        assert_figures_are_light_in_dark_mode(page, site)
+        assert_no_sideways_scrolling_on_a_phone(page, site)
+        assert_a_term_explains_itself_to_the_keyboard(page, site)
+        assert refused == []
+
+
+def assert_search_finds(page: Page, site: Path, words: str, title: str) -> None:
+    page.goto(f"{(site / 'search.html').as_uri()}?q={words.replace(' ', '+')}")
+    page.locator("#search-results li", has_text=title).first.wait_for(timeout=20_000)
+
+
+def assert_figures_are_light_in_dark_mode(page: Page, site: Path) -> None:
+    page.emulate_media(color_scheme="dark")
+    page.goto((site / "lessons" / "20_clip_gradients.html").as_uri())
+    page.evaluate("localStorage.setItem('mode', 'dark'); localStorage.setItem('theme', 'dark')")
+    page.reload()
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    ground = page.locator(".cell_output img").first.evaluate("image => getComputedStyle(image).backgroundColor")
+    assert ground == "rgb(255, 255, 255)"
+
+
+def assert_no_sideways_scrolling_on_a_phone(page: Page, site: Path) -> None:
+    page.set_viewport_size({"width": 390, "height": 800})
+    for name in (
+        "index",
+        "map",
+        "lessons/20_clip_gradients",
+        "lessons/23_compute_more_metrics",
+        "glossary",
+        "benchmarks",
+    ):
+        page.goto((site / f"{name}.html").as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
+
+
+def assert_a_term_explains_itself_to_the_keyboard(page: Page, site: Path) -> None:
+    page.goto((site / "lessons" / "20_clip_gradients.html").as_uri())
+    page.locator("a.term").first.focus()
+    assert len(page.locator("#term-hint").inner_text()) > 20
+    page.keyboard.press("Escape")
+    assert page.locator("#term-hint").is_hidden()
+
+
+@pytest.mark.slow
+def test_texts_of_a_hostile_data_set_stay_texts(tmp_path: Path) -> None:
+    pytest.importorskip("myst_nb")
+    lesson = nbformat.v4.new_notebook(cells=[text("# Q5 · ?"), code("texts"), code("print(texts)"), code("table")])
+    everything = "\n".join(ACTING_TEXTS)
+    lesson.cells[1].outputs = [nbformat.v4.new_output("display_data", data={"text/plain": everything})]
+    lesson.cells[2].outputs = [nbformat.v4.new_output("stream", text=f"{everything}\n✓ {ACTING_TEXTS[0]}\n")]
+    lesson.cells[3].outputs = [nbformat.v4.new_output("display_data", data={"text/html": everything})]
+    (tmp_path / "notebooks").mkdir()
+    nbformat.write(lesson, tmp_path / "notebooks" / "05_show_texts.ipynb")
+    build_site(tmp_path / "notebooks", tmp_path / "site")
+    with open_browser() as browser:
+        assert_no_script_ran(browser, tmp_path / "site/lessons/05_show_texts.html", shows=("<script>window.__pwned",))
