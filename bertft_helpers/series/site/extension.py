@@ -10,6 +10,9 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 
+__all__ = ["PROSE", "box_exercises", "describe_figures", "explain_terms", "link_lessons", "setup"]
+
+
 PROSE = ("lessons/", "applications/")
 _LESSON = re.compile(r"\blesson (\d\d)\b")
 
@@ -50,7 +53,8 @@ def box_exercises(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def _begins_exercise(node: nodes.Node) -> bool:
-    first = node.children[0] if isinstance(node, nodes.paragraph) and node.children else None
+    shown = [child for child in node.children if child.astext()] if isinstance(node, nodes.paragraph) else []
+    first = shown[0] if shown else None  # markup at a paragraph's start has an empty text before it
     return isinstance(first, nodes.strong) and first.astext().startswith("Exercise")
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+__all__ = ["EVERYDAY", "Term", "glossary_page", "hover_definitions", "terms_of"]
+
+
 _ENTRY = re.compile(r"^- \*\*(?P<name>.+?)\*\*\s*(?P<lesson>\(\[.+?\]\(.+?\)\))?:\s*(?P<definition>.+)$", re.MULTILINE)
 _SHORT = re.compile(r"(?P<long>.+?) \((?P<short>[\w-]+)\)")
 # Terms that are everyday words as well: in running text they mostly mean the everyday thing, so nothing hovers there.

@@ -15,6 +15,9 @@ from nbformat import NotebookNode
 
 from bertft_helpers.series.notebook import tags
 
+__all__ = ["FOLDED", "alt_texts", "clean_table", "graduates", "page_of", "shown_outputs"]
+
+
 FOLDED = {"setup": "set-up", "solution": "a solution"}  # tag -> what the closed fold says
 _NAVIGATION = re.compile(r"^.*(?:Previous: \[|Next: \[|\[Glossary\]\().*$", flags=re.MULTILINE)
 _CHECKED = re.compile(r"✓ .+|– .+: not examined in this small run|Exercise \w+: correct")

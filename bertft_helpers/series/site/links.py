@@ -7,6 +7,9 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+__all__ = ["Repository", "repository_of", "rewrite_links"]
+
+
 # code is taken first, so that a link shown in code stays as it is
 _LINK = re.compile(
     r"(?P<code>```.*?```|`[^`\n]+`)|(?P<image>!?)\[(?P<text>(?:`[^`]*`|[^\[\]`])*)\]\((?P<target>[^)\s]+)\)",

@@ -14,6 +14,9 @@ from bertft_helpers.series.site.lesson_page import alt_texts, graduates, page_of
 from bertft_helpers.series.site.links import Repository, repository_of, rewrite_links
 from bertft_helpers.series.stamp import stamped_source
 
+__all__ = ["DOCUMENTS", "PACKAGE", "REFERENCE", "STATIC", "Sources", "reference_modules"]
+
+
 PACKAGE = Path(__file__).parents[2]
 STATIC = Path(__file__).with_name("static")
 DOCUMENTS = {  # file of the project -> page of the site, each included where it exists
@@ -94,8 +97,19 @@ class Sources:
         first = self.lessons[0].name
         doors = "".join(_DOOR.format(title=t, address=a, text=x) for t, a, x in self._doors(first))
         return _LANDING.format(
-            picture=f"![{_ALT}]({picture})" if picture else "", doors=doors, toctrees="\n".join(self._toctrees())
+            questions=self._questions(),
+            picture=f"![{_ALT}]({picture})" if picture else "",
+            doors=doors,
+            toctrees="\n".join(self._toctrees()),
         )
+
+    def _questions(self) -> str:
+        """The map of the lessons without its introduction, empty where there is no map."""
+        origin = "notebooks/README.md"
+        if origin not in self.pages:
+            return ""
+        _, heading, tables = (self.root / origin).read_text(encoding="utf-8").partition("\n## ")
+        return rewrite_links(heading + tables, origin, "index.md", self.pages, self.repository)
 
     def _doors(self, first: str) -> Iterator[tuple[str, str, str]]:
         yield "Learn", f"lessons/{first}.html", "Read the lessons in order, with the outputs of a real run."
@@ -192,6 +206,8 @@ One executable lesson for each question from "how do I install this?" to "how do
 {picture}
 
 <nav class="doors" aria-label="Three ways in">{doors}</nav>
+
+{questions}
 
 {toctrees}
 """

@@ -166,11 +166,9 @@ def assert_search_finds(page: Page, site: Path, words: str, title: str) -> None:
 def assert_figures_are_light_in_dark_mode(page: Page, site: Path) -> None:
     page.emulate_media(color_scheme="dark")
     page.goto((site / "lessons" / "20_clip_gradients.html").as_uri())
-    page.evaluate("localStorage.setItem('mode', 'dark'); localStorage.setItem('theme', 'dark')")
-    page.reload()
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     ground = page.locator(".cell_output img").first.evaluate("image => getComputedStyle(image).backgroundColor")
-    assert ground == "rgb(255, 255, 255)"
+    assert min(int(channel) for channel in re.findall(r"\d+", ground)[:3]) >= 200, ground
 
 
 def assert_no_sideways_scrolling_on_a_phone(page: Page, site: Path) -> None:
@@ -190,6 +188,7 @@ def assert_no_sideways_scrolling_on_a_phone(page: Page, site: Path) -> None:
 def assert_a_term_explains_itself_to_the_keyboard(page: Page, site: Path) -> None:
     page.goto((site / "lessons" / "20_clip_gradients.html").as_uri())
     page.locator("a.term").first.focus()
+    assert page.locator(".exercise").count() >= 2
     assert len(page.locator("#term-hint").inner_text()) > 20
     page.keyboard.press("Escape")
     assert page.locator("#term-hint").is_hidden()
