@@ -22,6 +22,7 @@ __all__ = [
     "check",
     "doctor",
     "run",
+    "site",
     "stamp",
     "store",
     "study",
