@@ -18,9 +18,9 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from sklearn.model_selection import train_test_split
 
 from bertft_helpers.errors import DamagedFileError, MissingError, UserError
-from bertft_helpers.folders import read_class_folders
-from bertft_helpers.labels import name_labels, order_names
-from bertft_helpers.reading import FOUND_OUT, Format, Reading
+from bertft_helpers.reading.folders import read_class_folders
+from bertft_helpers.reading.labels import name_labels, order_names
+from bertft_helpers.reading.report import FOUND_OUT, Format, Reading
 from bertft_helpers.tables import parquet_files, read_table
 from bertft_helpers.validation import check_texts, is_blank
 

@@ -11,14 +11,14 @@ import torch
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
 from bertft_helpers.batching import encode, move_batch, pad_batch, truncate
-from bertft_helpers.card import model_card
 from bertft_helpers.data import repair
 from bertft_helpers.errors import UserError
 from bertft_helpers.evaluation import evaluation_mode
 from bertft_helpers.files import new_folder
-from bertft_helpers.loading import load_model, load_vocabulary, read_config
 from bertft_helpers.losses import forward_logits
-from bertft_helpers.manifest import check_files, read_manifest, write_manifest
+from bertft_helpers.model_files.card import model_card
+from bertft_helpers.model_files.loading import load_model, load_vocabulary, read_config
+from bertft_helpers.model_files.manifest import check_files, read_manifest, write_manifest
 from bertft_helpers.validation import check_not_blank, check_texts
 
 PREPROCESSING: dict[str, Callable[[str], str]] = {"repair": repair, "none": str}

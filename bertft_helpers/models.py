@@ -10,7 +10,7 @@ from transformers import BertForSequenceClassification, BertModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from bertft_helpers.errors import UserError
-from bertft_helpers.loading import HEADS, POOLER, load_model, require_kind, weight_names
+from bertft_helpers.model_files.loading import HEADS, POOLER, load_model, require_kind, weight_names
 from bertft_helpers.pretrained import find_checkpoint
 from bertft_helpers.runtime import set_seeds
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bertft_helpers.errors import MissingError
-from bertft_helpers.loading import HEADS, POOLER, load_config, load_model, load_vocabulary, require_kind
-from bertft_helpers.manifest import check_files, read_manifest, verify_files
+from bertft_helpers.model_files.loading import HEADS, POOLER, load_config, load_model, load_vocabulary, require_kind
+from bertft_helpers.model_files.manifest import check_files, read_manifest, verify_files
 
 if TYPE_CHECKING:
     from transformers import BertModel, PreTrainedTokenizerBase

@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from bertft_helpers.columns import require_columns
-from bertft_helpers.containers import is_hidden, opened, pieces, whole
-from bertft_helpers.delimited import read_delimited
-from bertft_helpers.encodings import decoded_lines
 from bertft_helpers.errors import UserError
-from bertft_helpers.reading import FOUND_OUT, Format, Reading
-from bertft_helpers.records import read_excel, read_json, read_parquet
+from bertft_helpers.reading.columns import require_columns
+from bertft_helpers.reading.containers import is_hidden, opened, pieces, whole
+from bertft_helpers.reading.delimited import read_delimited
+from bertft_helpers.reading.encodings import decode, decoded_lines
+from bertft_helpers.reading.records import read_excel, read_json, read_parquet
+from bertft_helpers.reading.report import FOUND_OUT, Format, Reading
 
 __all__ = [
     "DELIMITED",
@@ -24,6 +24,7 @@ __all__ = [
     "ENDINGS",
     "JSON",
     "Table",
+    "decode",
     "open_table",
     "parquet_files",
     "read_table",

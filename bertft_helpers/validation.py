@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader
 from bertft_helpers.batching import EncodedTexts
 from bertft_helpers.errors import UserError
 from bertft_helpers.losses import IGNORE
-from bertft_helpers.reading import name_rows
-from bertft_helpers.records import HALF_CHARACTER
+from bertft_helpers.reading.records import HALF_CHARACTER
+from bertft_helpers.reading.report import name_rows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -21,11 +21,11 @@ from bertft_helpers.config import TrainConfig
 from bertft_helpers.data import load_texts, read_texts, split
 from bertft_helpers.errors import UserError
 from bertft_helpers.evaluation import evaluate
-from bertft_helpers.labels import name_labels
 from bertft_helpers.models import build_classifier
 from bertft_helpers.own_texts.hub import hub_name
 from bertft_helpers.pretrained import find_checkpoint, load_tokenizer
-from bertft_helpers.reading import Format
+from bertft_helpers.reading.labels import name_labels
+from bertft_helpers.reading.report import Format
 from bertft_helpers.tables import read_table
 from bertft_helpers.training import fit
 from bertft_helpers.validation import check_examples, check_not_blank, check_texts

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from bertft_helpers.data import load_texts
 from bertft_helpers.errors import UserError
-from bertft_helpers.reading import Format
+from bertft_helpers.reading.report import Format
 from bertft_helpers.tables import read_table
 
 INPUTS = 400

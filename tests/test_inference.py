@@ -13,10 +13,10 @@ import pytest
 import torch
 from transformers import BertConfig, BertForSequenceClassification, pipeline
 
-from bertft_helpers.card import model_card
 from bertft_helpers.data import repair
 from bertft_helpers.errors import UserError
 from bertft_helpers.inference import Prediction, TextClassifier, batches_within, text_logits
+from bertft_helpers.model_files.card import model_card
 from bertft_helpers.pretrained import load_tokenizer
 
 NAMES = ["ham", "news", "spam"]

@@ -11,10 +11,10 @@ import pytest
 import torch
 from minimal import tiny_classifier
 
-from bertft_helpers import manifest
 from bertft_helpers.errors import DamagedFileError, UserError
 from bertft_helpers.inference import TextClassifier
-from bertft_helpers.manifest import MANIFEST, remembered_sha256, sha256_of
+from bertft_helpers.model_files import manifest
+from bertft_helpers.model_files.manifest import MANIFEST, remembered_sha256, sha256_of
 from bertft_helpers.pretrained import find_checkpoint, load_tokenizer
 
 TEXTS = ["AT&amp;T wins  a bid", "late goal"]

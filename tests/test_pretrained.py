@@ -14,9 +14,10 @@ import torch
 from minimal import tiny_encoder
 from transformers import BertTokenizerFast
 
-from bertft_helpers import manifest, pretrained
+from bertft_helpers import pretrained
 from bertft_helpers.errors import DamagedFileError
-from bertft_helpers.manifest import verify_files
+from bertft_helpers.model_files import manifest
+from bertft_helpers.model_files.manifest import verify_files
 from bertft_helpers.pretrained import find_checkpoint, load_encoder, load_tokenizer
 
 ABC_SHA256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # of b"abc", in FIPS 180-2, B.1

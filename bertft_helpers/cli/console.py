@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 
 from bertft_helpers.errors import RunError, UserError
-from bertft_helpers.interrupts import signals_as_interrupt
+from bertft_helpers.series.execute.interrupts import signals_as_interrupt
 
 __all__ = [
     "BAD_USAGE",

@@ -12,7 +12,7 @@ from rich.progress import Progress
 
 from bertft_helpers.cli.console import AsJson, answer, answer_json, error_console, reported, say, was_closed
 from bertft_helpers.errors import UserError
-from bertft_helpers.reading import Format
+from bertft_helpers.reading.report import Format
 
 __all__ = [
     "AsTrained",

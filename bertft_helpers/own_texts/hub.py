@@ -12,8 +12,8 @@ from datasets import ClassLabel, Dataset
 
 from bertft_helpers.data import build, refuse_one_column
 from bertft_helpers.errors import MissingError, UserError
-from bertft_helpers.labels import name_labels
-from bertft_helpers.reading import Reading
+from bertft_helpers.reading.labels import name_labels
+from bertft_helpers.reading.report import Reading
 from bertft_helpers.validation import check_texts
 
 __all__ = ["NAME", "PATIENCE", "PREFIX", "HubName", "hub_name", "read_hub"]

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bertft_helpers.containers import opened, pieces
-from bertft_helpers.encodings import decoded_lines, read_text
 from bertft_helpers.errors import UserError
-from bertft_helpers.folders import texts_below
-from bertft_helpers.reading import FOUND_OUT, Format, Reading
+from bertft_helpers.reading.containers import opened, pieces
+from bertft_helpers.reading.encodings import decoded_lines, read_text
+from bertft_helpers.reading.folders import texts_below
+from bertft_helpers.reading.report import FOUND_OUT, Format, Reading
 from bertft_helpers.tables import ENDINGS, open_table, parquet_files
 
 __all__ = ["BLOCK", "FILE", "STANDARD_INPUT", "Block", "Input", "open_input"]

@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from bertft_helpers.columns import free_name
 from bertft_helpers.errors import UserError
 from bertft_helpers.files import new_file, sweep
 from bertft_helpers.inference import TextClassifier
-from bertft_helpers.labels import NUMBER
 from bertft_helpers.own_texts.inputs import STANDARD_INPUT, Block, open_input
 from bertft_helpers.own_texts.long_texts import without_middle
-from bertft_helpers.reading import FOUND_OUT, Format, Reading
+from bertft_helpers.reading.columns import free_name
+from bertft_helpers.reading.labels import NUMBER
+from bertft_helpers.reading.report import FOUND_OUT, Format, Reading
 from bertft_helpers.validation import is_blank, wrong_text
 
 __all__ = ["ADDED", "FORMULA", "WRITTEN", "Labelled", "Row", "label_file"]

@@ -10,7 +10,7 @@ from bertft_helpers.own_texts.prepared import PARTS, Prepared, introduction, pre
 from bertft_helpers.own_texts.settings import TaskSettings
 from bertft_helpers.own_texts.sources import load_source
 from bertft_helpers.pretrained import load_tokenizer
-from bertft_helpers.reading import Reading
+from bertft_helpers.reading.report import Reading
 from bertft_helpers.tables import visible
 
 

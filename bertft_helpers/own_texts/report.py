@@ -19,13 +19,12 @@ from jinja2 import Environment, StrictUndefined
 from bertft_helpers import plots
 from bertft_helpers.metrics import confusion_matrix, reliability
 from bertft_helpers.own_texts.prepared import PARTS, share_cut
+from bertft_helpers.own_texts.record import TaskRecord
 from bertft_helpers.own_texts.scores import confident_mistakes, frequent_confusions, slices, weakest
 from bertft_helpers.tables import visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from bertft_helpers.own_texts.run import TaskRecord
 
 __all__ = ["LONGEST_NAME", "LONGEST_TEXT", "MOST_DRAWN", "Picture", "axis_names", "report_page"]
 

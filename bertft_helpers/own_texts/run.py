@@ -19,21 +19,22 @@ from bertft_helpers.evaluation import Predictions, predict
 from bertft_helpers.files import new_folder, write_json, write_text
 from bertft_helpers.history import History, write_csv
 from bertft_helpers.inference import TextClassifier
-from bertft_helpers.loading import require_kind
 from bertft_helpers.losses import LossFn, balanced_weights, classification_loss, weighted_loss
+from bertft_helpers.model_files.loading import require_kind
 from bertft_helpers.models import build_classifier, has_head
 from bertft_helpers.optim import build_optimizer
 from bertft_helpers.own_texts import baselines
 from bertft_helpers.own_texts import folder as run_folder
 from bertft_helpers.own_texts.costs import Meter
 from bertft_helpers.own_texts.prepared import PARTS, Prepared, introduction, prepare, warnings_about
+from bertft_helpers.own_texts.record import TaskRecord
 from bertft_helpers.own_texts.report import report_page
 from bertft_helpers.own_texts.results import collect_results
 from bertft_helpers.own_texts.scores import scores_of
 from bertft_helpers.own_texts.settings import Plan, TaskSettings, plan
 from bertft_helpers.own_texts.sources import digest_of, load_source
 from bertft_helpers.pretrained import find_checkpoint, load_encoder, load_tokenizer
-from bertft_helpers.reading import FOUND_OUT, Format, Reading
+from bertft_helpers.reading.report import FOUND_OUT, Format, Reading
 from bertft_helpers.resume.processes import (
     AgreedStopping,
     Processes,
@@ -53,20 +54,6 @@ __all__ = ["OnStep", "Say", "TaskRecord", "run_task", "train", "train_classifier
 
 Say = Callable[[str], None]
 OnStep = Callable[[int, int], None]  # (batches done, batches planned) in this call
-
-
-@dataclasses.dataclass(frozen=True)
-class TaskRecord:
-    """A finished run: what went in, the model, its history and predictions, the baselines, scores and costs."""
-
-    settings: TaskSettings
-    max_length: int
-    prepared: Prepared
-    model: BertForSequenceClassification
-    history: History
-    predictions: dict[str, Predictions]
-    baselines: list[baselines.Baseline]
-    results: dict[str, Any]
 
 
 def train_classifier(

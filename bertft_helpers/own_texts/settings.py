@@ -7,7 +7,7 @@ import math
 
 from bertft_helpers.config import PRECISIONS, TrainConfig
 from bertft_helpers.errors import UserError
-from bertft_helpers.reading import FOUND_OUT, Format
+from bertft_helpers.reading.report import FOUND_OUT, Format
 
 __all__ = [
     "FEWEST_EPOCHS",

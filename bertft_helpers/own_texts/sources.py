@@ -12,7 +12,7 @@ from datasets import Dataset, DatasetDict
 from bertft_helpers.data import read_texts
 from bertft_helpers.errors import UserError
 from bertft_helpers.own_texts.hub import hub_name, read_hub
-from bertft_helpers.reading import FOUND_OUT, Format, Reading
+from bertft_helpers.reading.report import FOUND_OUT, Format, Reading
 from bertft_helpers.tables import visible
 
 __all__ = ["SMALLEST_CLASS", "Source", "digest_of", "load_source", "rows_by_class", "split_by_class", "take_parts"]

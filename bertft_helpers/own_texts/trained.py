@@ -13,7 +13,7 @@ from bertft_helpers.own_texts import labelling
 from bertft_helpers.own_texts.folder import MODEL, Say
 from bertft_helpers.own_texts.scores import score_texts
 from bertft_helpers.own_texts.sources import load_source
-from bertft_helpers.reading import FOUND_OUT, Format, Reading
+from bertft_helpers.reading.report import FOUND_OUT, Format, Reading
 from bertft_helpers.runtime import pick_device
 
 __all__ = ["TOKEN_BUDGETS", "Trained", "evaluate_file", "label_file", "open_trained"]

@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 
 from bertft_helpers.errors import RunError
 from bertft_helpers.files import held, new_folder, remove_folder, sweep
-from bertft_helpers.manifest import sha256_of
+from bertft_helpers.model_files.manifest import sha256_of
 
 __all__ = [
     "MANIFEST",

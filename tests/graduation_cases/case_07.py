@@ -45,7 +45,7 @@ CASES = [
         },
     ),
     Case(
-        "encodings.decode",
+        "tables.decode",
         decoded,
         {
             "the mark stays": ("content.removeprefix(codecs.BOM_UTF8)", "content"),

@@ -11,7 +11,7 @@ from graduation import Case, Functions
 from minimal import tiny_classifier
 from transformers import BertForSequenceClassification, PreTrainedTokenizerBase
 
-from bertft_helpers.manifest import MANIFEST
+from bertft_helpers.model_files.manifest import MANIFEST
 from bertft_helpers.pretrained import load_tokenizer
 
 LENGTHS = [5, 90, 3, 7, 7, 20, 4, 21, 10]

@@ -20,13 +20,13 @@ from hypothesis import strategies as st
 from own_data import tiny_checkpoint
 
 from bertft_helpers.inference import TextClassifier
-from bertft_helpers.labels import order_names
 from bertft_helpers.models import build_classifier
 from bertft_helpers.own_texts.labelling import label_file
 from bertft_helpers.own_texts.preview import preview
 from bertft_helpers.own_texts.settings import TaskSettings
 from bertft_helpers.pretrained import load_tokenizer
-from bertft_helpers.reading import Format
+from bertft_helpers.reading.labels import order_names
+from bertft_helpers.reading.report import Format
 
 QUICK, THOROUGH = 100, 5_000
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252")

@@ -17,7 +17,7 @@ from bertft_helpers.errors import UserError
 from bertft_helpers.inference import Prediction
 from bertft_helpers.own_texts.labelling import label_file
 from bertft_helpers.own_texts.long_texts import LONGEST, without_middle
-from bertft_helpers.reading import Format
+from bertft_helpers.reading.report import Format
 
 
 class Stub:

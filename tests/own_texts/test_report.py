@@ -13,8 +13,8 @@ from datasets import Dataset, DatasetDict
 from own_data import Rows, run, settings_for, tiny_checkpoint, write_csv
 
 from bertft_helpers.evaluation import Predictions
+from bertft_helpers.own_texts.record import TaskRecord
 from bertft_helpers.own_texts.report import axis_names, report_page
-from bertft_helpers.own_texts.run import TaskRecord
 from bertft_helpers.tables import visible
 
 HOSTILE_LABELS = [

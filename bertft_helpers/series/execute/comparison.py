@@ -8,8 +8,8 @@ import sys
 import time
 from collections.abc import Sequence
 
-from bertft_helpers.interrupts import signals_as_interrupt
 from bertft_helpers.series.catalogue import Lesson
+from bertft_helpers.series.execute.interrupts import signals_as_interrupt
 from bertft_helpers.series.execute.kernels import kernel_environment
 from bertft_helpers.series.execute.process_tree import end_process_tree
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bertft_helpers.files import scratch_folder
-from bertft_helpers.interrupts import signals_as_interrupt
 from bertft_helpers.series.catalogue import Lesson
+from bertft_helpers.series.execute.interrupts import signals_as_interrupt
 from bertft_helpers.series.execute.kernels import kernel_environment
 from bertft_helpers.series.execute.process_tree import descendants, end_process_tree, memory_of
 

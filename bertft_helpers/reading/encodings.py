@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from bertft_helpers.errors import UserError
-from bertft_helpers.reading import Reading, RowNumbers
+from bertft_helpers.reading.report import Reading, RowNumbers
 
 __all__ = ["LONGEST_LINE", "MARKS", "OF_SEVERAL_BYTES", "decode", "decoded_lines", "read_text"]
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from bertft_helpers.containers import is_hidden
-from bertft_helpers.encodings import read_text
 from bertft_helpers.errors import UserError
-from bertft_helpers.reading import Reading
+from bertft_helpers.reading.containers import is_hidden
+from bertft_helpers.reading.encodings import read_text
+from bertft_helpers.reading.report import Reading
 
 __all__ = ["PARTS", "TextFiles", "find_texts", "read_class_folders", "texts_below"]
 

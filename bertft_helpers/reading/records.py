@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Any
 
-from bertft_helpers.columns import name_columns, require_columns
-from bertft_helpers.containers import refuse_bomb
 from bertft_helpers.errors import UserError
-from bertft_helpers.reading import Format, Reading, RowNumbers
+from bertft_helpers.reading.columns import name_columns, require_columns
+from bertft_helpers.reading.containers import refuse_bomb
+from bertft_helpers.reading.report import Format, Reading, RowNumbers
 
 __all__ = [
     "HALF_CHARACTER",

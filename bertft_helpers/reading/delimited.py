@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from bertft_helpers.columns import name_columns, repair_name, require_columns
 from bertft_helpers.errors import UserError
-from bertft_helpers.reading import QUOTING, Format, Reading, RowNumbers
+from bertft_helpers.reading.columns import name_columns, repair_name, require_columns
+from bertft_helpers.reading.report import QUOTING, Format, Reading, RowNumbers
 
 __all__ = ["DELIMITERS", "IN_A_NUMBER", "LONGEST_FIELD", "SPELLED", "Fields", "Record", "read_delimited"]
 

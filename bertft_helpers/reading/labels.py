@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from bertft_helpers.columns import repair_name
 from bertft_helpers.errors import UserError
-from bertft_helpers.reading import RowNumbers
-from bertft_helpers.records import HALF_CHARACTER
+from bertft_helpers.reading.columns import repair_name
+from bertft_helpers.reading.records import HALF_CHARACTER
+from bertft_helpers.reading.report import RowNumbers
 
 __all__ = ["ALIKE", "NUMBER", "WHOLE", "about_names", "name_labels", "order_names", "wrong_label"]
 

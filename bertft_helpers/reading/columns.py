@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from bertft_helpers.errors import UserError
-from bertft_helpers.reading import Reading
+from bertft_helpers.reading.report import Reading
 
 UNNAMED = "unnamed"
 INVISIBLE = re.compile(

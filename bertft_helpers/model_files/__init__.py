@@ -1,0 +1,1 @@
+"""Folders of models: loaded whole or not at all, with a manifest and a card."""
