@@ -150,7 +150,7 @@ def _summed(sheet: Sheet, y: float, columns: Sequence[tuple[str, str, str]], wid
         sheet.row(0, y + 0.5 * level, texts, role, widths)
         sheet.text((-0.15, y + 0.5 * level + 0.2), label, NORMAL, "right", ROLES[role][1])
     total = sheet.row(0, y + 1.72, [""] * len(columns), "plain", widths)
-    sheet.text((-0.15, total[0].middle[1]), "= into layer 0", NORMAL, "right")
+    sheet.text((-0.15, total[0].middle[1]), "= sum", NORMAL, "right")
     for box in total:
         sheet.arrow((box.middle[0], box.y - 0.29), (box.middle[0], box.y - 0.02))
         for third, role in enumerate(addends):

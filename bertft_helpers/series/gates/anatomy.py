@@ -52,7 +52,7 @@ LONGEST_IN_SHORT = 15  # lines, blank ones not counted
 # fmt: off
 OLD_SHAPE = {
     "00", "01", "02", "03",
-    "04", "05",
+    "04",
     "07", "08", "09",
     "10", "11", "12", "13",
     "14", "15", "16",
