@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -132,6 +133,19 @@ def test_quiet_libraries_leave_the_threads_to_torch() -> None:
 def test_peak_memory_is_in_megabytes_and_not_below_what_is_held_now() -> None:
     held_now = psutil.Process().memory_info().rss / 1e6
     assert held_now <= runtime.peak_memory_mb() < 100 * held_now
+
+
+def test_without_proc_and_the_resource_module_the_peak_is_what_windows_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(path: Path, *options: object) -> str:
+        raise FileNotFoundError(str(path))
+
+    counted = SimpleNamespace(memory_info=lambda: SimpleNamespace(rss=1, peak_wset=7_500_000))
+    monkeypatch.setattr(Path, "read_text", absent)
+    monkeypatch.setattr(Path, "write_text", absent)
+    monkeypatch.setattr(psutil, "Process", lambda: counted)
+    monkeypatch.setitem(sys.modules, "resource", None)  # importing it raises
+    runtime.reset_peak_memory()
+    assert runtime.peak_memory_mb() == 7.5
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux sets a peak back")

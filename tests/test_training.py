@@ -183,6 +183,17 @@ def test_a_run_stops_early_and_ends_with_the_best_epochs_weights() -> None:
     assert not all(torch.equal(end[name], last[name]) for name in end)
 
 
+def test_early_stopping_from_another_run_starts_anew() -> None:
+    stopping, lengths = EarlyStopping(patience=2, min_change=100.0), []
+    for seed in (0, 1):
+        run = Run(TrainConfig(epochs=6), seed=seed)
+        loaders = tiny_loader(), tiny_loader(7, seed=None)
+        history = fit(run.model, *loaders, run.optimizer, run.schedule, run.config, stopping=stopping)
+        lengths.append(len(history.epochs))
+        assert stopping.best_value == history.epochs[0]["validation_loss"]
+    assert lengths == [3, 3]
+
+
 def test_each_epoch_trains_with_dropout_and_in_an_order_of_its_own() -> None:
     run, orders, modes = Run(), [], []
 

@@ -106,7 +106,7 @@ def train_classifier(
         if results is None:
             record = run_task(settings, Path(out), processes, say, on_step if processes.is_first else None)
             results = None if record is None else record.results
-    return results
+        return results if processes.is_first else None
 
 
 def _say_nothing(line: str) -> None:

@@ -12,12 +12,23 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 from minimal import parameters_of, tiny_batch, tiny_classifier, tiny_loader
 
 from bertft_helpers.config import TrainConfig
+from bertft_helpers.errors import RunError
 from bertft_helpers.losses import IGNORE, classification_loss
 from bertft_helpers.optim import build_optimizer
-from bertft_helpers.resume.processes import AgreedStopping, Processes, joined, rows_of, share_gradients, shared_loss
+from bertft_helpers.resume.processes import (
+    AgreedStopping,
+    Processes,
+    as_first,
+    joined,
+    require_equal,
+    rows_of,
+    share_gradients,
+    shared_loss,
+)
 from bertft_helpers.resume.run import Run, fit_resumable
 from bertft_helpers.training import EarlyStopping, steps_per_run
 
@@ -65,13 +76,34 @@ def dying(loss_fn, after: int):
     return loss
 
 
-def launch(count: int, folder: Path, dropout: float, stop_at: int | None = None) -> list[int]:
-    """Run ``train`` in ``count`` processes as a launcher would; returns their exit codes."""
+def agree(folder: Path) -> None:
+    """One process's part of a comparison, and of work that only the first process does."""
+    with joined("cpu") as processes:
+        require_equal("texts", "the same", processes, "give all of them the same data")
+        told = [as_first(lambda: f"made by {processes.rank}", processes)]
+        for disagreeing in (
+            lambda: require_equal("texts", processes.rank, processes, "give all of them the same data"),
+            lambda: as_first(lambda: 1 / 0, processes),
+        ):
+            try:
+                disagreeing()
+            except (RunError, ZeroDivisionError) as error:
+                told.append(f"{type(error).__name__}: {error}")
+        (folder / f"told-{processes.rank}.json").write_text(json.dumps(told))
+
+
+def launch_training(count: int, folder: Path, dropout: float, stop_at: int | None = None) -> list[int]:
+    """Run ``train`` in ``count`` processes; returns their exit codes."""
+    return launch(count, folder, f"train(Path({str(folder)!r}), {dropout}, {stop_at})")
+
+
+def launch(count: int, folder: Path, call: str) -> list[int]:
+    """Run a function of this module in ``count`` processes as a launcher would; returns their exit codes."""
     folder.mkdir(exist_ok=True)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
-    code = f"import test_processes as t; from pathlib import Path; t.train(Path({str(folder)!r}), {dropout}, {stop_at})"
+    code = f"from pathlib import Path; from test_processes import agree, train; {call}"
     environment = {**os.environ, "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(IMPORTED)}
     running = [
@@ -96,7 +128,7 @@ def largest_difference(first: dict[str, torch.Tensor], second: dict[str, torch.T
 @pytest.mark.slow
 def test_two_processes_end_with_the_parameters_and_the_history_of_one(tmp_path: Path) -> None:
     for count in (1, 2):
-        assert launch(count, tmp_path / str(count), dropout=0.0) == [0] * count
+        assert launch_training(count, tmp_path / str(count), dropout=0.0) == [0] * count
     alone, together = model_of(tmp_path / "1"), model_of(tmp_path / "2")
     assert largest_difference(alone, together) <= 1e-5
     assert largest_difference(alone, parameters_of(tiny_classifier())) > 1e-3  # the run moved them
@@ -109,14 +141,37 @@ def test_two_processes_end_with_the_parameters_and_the_history_of_one(tmp_path: 
 
 @pytest.mark.slow
 def test_two_killed_processes_resume_to_the_last_bit_with_dropout(tmp_path: Path) -> None:
-    assert launch(2, tmp_path / "whole", dropout=0.1) == [0, 0]
-    assert launch(2, tmp_path / "killed", dropout=0.1, stop_at=8) == [9, 9]
+    assert launch_training(2, tmp_path / "whole", dropout=0.1) == [0, 0]
+    assert launch_training(2, tmp_path / "killed", dropout=0.1, stop_at=8) == [9, 9]
     assert list((tmp_path / "killed" / "states").glob("state-*"))
-    assert launch(2, tmp_path / "killed", dropout=0.1) == [0, 0]
+    assert launch_training(2, tmp_path / "killed", dropout=0.1) == [0, 0]
     assert largest_difference(model_of(tmp_path / "whole"), model_of(tmp_path / "killed")) == 0.0
     assert largest_difference(model_of(tmp_path / "killed"), model_of(tmp_path / "killed", rank=1)) == 0.0
     assert told_by(tmp_path / "whole") == told_by(tmp_path / "killed")
     assert told_by(tmp_path / "whole")["draw"] == told_by(tmp_path / "whole", rank=1)["draw"]  # generators stay equal
+
+
+@pytest.mark.slow
+def test_processes_that_differ_are_named_and_the_firsts_failure_is_everyones(tmp_path: Path) -> None:
+    assert launch(3, tmp_path, f"agree(Path({str(tmp_path)!r}))") == [0, 0, 0]
+    refused = "RunError: process 1, 2 sees other texts than process 0: give all of them the same data"
+    assert told_by(tmp_path) == ["made by 0", refused, "ZeroDivisionError: division by zero"]
+    for rank in (1, 2):
+        assert told_by(tmp_path, rank) == ["made by 0", refused, "RunError: division by zero"]
+
+
+def test_agreed_stopping_from_another_run_starts_anew(tmp_path: Path) -> None:
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path}/group", rank=0, world_size=1)
+    try:
+        stopping, lengths = AgreedStopping(patience=1, min_change=100.0), []
+        for name in ("first", "second"):
+            model, loaders = tiny_classifier(), (tiny_loader(5, 4, seed=3), tiny_loader(5, seed=None))
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            run = Run(model, *loaders, optimizer, None, TrainConfig(epochs=4), stopping=stopping)
+            lengths.append(len(fit_resumable(run, tmp_path / name, on_note=lambda note: None).epochs))
+        assert lengths == [2, 2]
+    finally:
+        dist.destroy_process_group()
 
 
 def test_each_row_of_a_global_batch_goes_to_one_process() -> None:

@@ -14,19 +14,24 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from disks import Disk
+from torch.utils.data import DataLoader
 from transformers import BertConfig, BertForSequenceClassification
 
-from bertft_helpers.batching import EncodedTexts, make_loader
+from bertft_helpers.batching import EncodedTexts, make_loader, pad_batch
 from bertft_helpers.config import TrainConfig
-from bertft_helpers.losses import classification_loss
+from bertft_helpers.errors import UserError
+from bertft_helpers.losses import classification_loss, smoothed_loss, weighted_loss
 from bertft_helpers.optim import build_optimizer
-from bertft_helpers.resume import states
+from bertft_helpers.resume import progress, states
+from bertft_helpers.resume.identity import name_of_loss
+from bertft_helpers.resume.progress import Progress
 from bertft_helpers.resume.run import Run, fit_resumable
 from bertft_helpers.resume.states import DamagedStateError, read_state, states_in
 from bertft_helpers.speed.dropout import use_byte_dropout
@@ -268,6 +273,110 @@ def test_a_run_with_another_dropout_is_refused(tmp_path: Path) -> None:
         fit_resumable(run, tmp_path, on_note=quiet)
 
 
+@pytest.mark.parametrize(
+    ("loss_fn", "named"),
+    [
+        (weighted_loss([1.0, 2.0, 3.0]), "now 'weighted_loss.<locals>.loss_fn(weights=[1.0, 2.0, 3.0])'"),
+        (smoothed_loss(0.2), "now 'smoothed_loss.<locals>.loss_fn(smoothing=0.2)'"),
+    ],
+)
+def test_a_run_with_another_loss_is_refused(tmp_path: Path, loss_fn: Callable, named: str) -> None:
+    interrupted(tmp_path)
+    with pytest.raises(UserError, match=r"loss \(saved 'classification_loss', ") as refusal:
+        fit_resumable(dataclasses.replace(parts(), loss_fn=loss_fn), tmp_path, on_note=quiet)
+    assert named in str(refusal.value)
+    assert name_of_loss(smoothed_loss(0.2)) != name_of_loss(smoothed_loss(0.1))
+
+
+def test_a_loader_whose_order_cannot_be_repeated_is_refused(tmp_path: Path) -> None:
+    shuffled = DataLoader(examples(9), 2, shuffle=True, collate_fn=pad_batch)
+    with pytest.raises(UserError, match="order follows from seed and epoch: make it with"):
+        fit_resumable(dataclasses.replace(parts(), train_loader=shuffled), tmp_path, on_note=quiet)
+
+
+def test_without_a_schedule_a_run_resumes_at_its_fixed_rate(tmp_path: Path) -> None:
+    def at_fixed_rate() -> Run:
+        run = parts()
+        optimizer = torch.optim.SGD(run.model.parameters(), lr=0.3, momentum=0.9)
+        return dataclasses.replace(run, optimizer=optimizer, schedule=None)
+
+    plain = at_fixed_rate()
+    expected = everything(plain, fit(**vars(plain)))
+    assert {step[3] for step in expected["steps"]} == {0.3}
+    with pytest.raises(Stopped):
+        fit_resumable(stopped(at_fixed_rate(), stop_after(7)), tmp_path, save_every=1, on_note=quiet)
+    run = at_fixed_rate()
+    assert everything(run, fit_resumable(run, tmp_path, save_every=1, on_note=quiet)) == expected
+
+
+def test_early_stopping_from_another_run_starts_anew(tmp_path: Path) -> None:
+    used = EarlyStopping(patience=1, min_change=10.0)
+    for name in ("first", "second"):
+        run = dataclasses.replace(parts(dataclasses.replace(CONFIG, epochs=4)), stopping=used)
+        assert len(fit_resumable(run, tmp_path / name, on_note=quiet).epochs) == 2
+
+
+def test_the_best_state_is_that_of_what_early_stopping_monitors() -> None:
+    rows = [
+        {"epoch": 1, "validation_loss": 1.0, "validation_accuracy": 0.5},
+        {"epoch": 2, "validation_loss": 2.0, "validation_accuracy": 0.9},
+        {"epoch": 3, "validation_loss": 3.0, "validation_accuracy": 0.7},
+    ]
+
+    def best_step(stopping: EarlyStopping | None) -> int | None:
+        so_far = Progress(dataclasses.replace(parts(), stopping=stopping))
+        for row in rows:
+            so_far.history.epochs.append(row)
+            if stopping is not None:
+                stopping.update(row, so_far.run.model)
+        return so_far.best_step
+
+    assert best_step(EarlyStopping(patience=3, monitor="validation_accuracy")) == 2 * 3  # three steps an epoch
+    assert best_step(EarlyStopping(patience=3)) == best_step(None) == 1 * 3
+
+
+@pytest.mark.parametrize("option", ["keep", "save_every"])
+def test_keeping_or_saving_nothing_is_refused(tmp_path: Path, option: str) -> None:
+    with pytest.raises(UserError, match=f"{option} is 0; it must be at least 1"):
+        fit_resumable(parts(), tmp_path, on_note=quiet, **{option: 0})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_state_of_other_versions_is_resumed_and_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr(progress, "version", {"torch": "2.0.1", "transformers": version("transformers")}.get)
+        interrupted(tmp_path)
+    notes: list[str] = []
+    fit_resumable(parts(), tmp_path, on_note=notes.append)
+    now = version("torch")
+    assert f"was saved with torch 2.0.1 (now {now}): numbers may differ in their last digits" in notes[0]
+    assert "transformers" not in notes[0]
+    assert "resumed from state-" in notes[1]
+
+
+def test_every_gpus_generator_is_saved_and_those_that_are_gone_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no GPU here: torch answers as on a machine with two, and as on Apple's."""
+    drawn = torch.tensor([1, 2, 3], dtype=torch.uint8)
+    with monkeypatch.context() as there:
+        there.setattr(torch.cuda, "is_available", lambda: True)
+        there.setattr(torch.cuda, "get_rng_state_all", lambda: [drawn, drawn + 1])
+        there.setattr(torch.backends.mps, "is_available", lambda: True)
+        there.setattr(torch.mps, "get_rng_state", lambda: drawn + 2)
+        saved = states.random_state()
+    assert {name: state.tolist() for name, state in saved.items() if name != "cpu"} == {
+        "cuda:0": [1, 2, 3],
+        "cuda:1": [2, 3, 4],
+        "mps": [3, 4, 5],
+    }
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    given: list[tuple[str, list[int]]] = []
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, device: given.append((device, state.tolist())))
+    torch.manual_seed(1)
+    assert states.set_random_state(saved) == ["cuda:1", "mps"]
+    assert given == [("cuda:0", [1, 2, 3])]
+    assert torch.equal(torch.get_rng_state(), saved["cpu"])
+
+
 def test_a_full_disk_is_noted_and_earlier_states_stay(small_disk: Disk) -> None:
     plain = parts()
     expected = everything(plain, fit(**vars(plain)))
@@ -332,7 +441,7 @@ def test_a_state_holds_no_pickle(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_fifty_kills_lose_nothing(tmp_path: Path, report: Callable[[str, object], None]) -> None:
-    """kill -9 at random moments after the first state, some of them while one is written; all states can be read."""
+    """kill -9 at random moments after the first state, some while one is written or removed; all can be read."""
     plain = parts()
     expected = everything(plain, fit(**vars(plain)))
     moments, kills, hits = random.Random(0), 0, 0
@@ -355,7 +464,7 @@ def test_fifty_kills_lose_nothing(tmp_path: Path, report: Callable[[str, object]
     assert everything(run, fit_resumable(run, folder, save_every=1, on_note=quiet)) == expected
     assert hits >= 1
     report("runs killed (kill -9) after their first state, at random moments, without a lost state", kills)
-    report("of these, kills that hit a write", hits)
+    report("of these, kills that hit the writing or removing of a state", hits)
 
 
 def slowed(run: Run) -> Run:
@@ -370,7 +479,7 @@ def slowed(run: Run) -> Run:
 
 
 def kill_after_a_state(child: int, folder: Path, delay: float) -> bool | None:
-    """Kill a run some time after it has a state; whether a write was under way, or None when the run had ended."""
+    """Kill a run some time after it has a state; whether that left a draft of its own, or None when it had ended."""
     while not states_in(folder) and os.waitpid(child, os.WNOHANG) == (0, 0):
         time.sleep(0.001)
     time.sleep(delay)
@@ -378,4 +487,4 @@ def kill_after_a_state(child: int, folder: Path, delay: float) -> bool | None:
     _, status = os.waitpid(child, 0)
     if not os.WIFSIGNALED(status):
         return None
-    return any(folder.glob(".writing-*")) or any(folder.glob(".removing-*"))
+    return any(folder.glob(f".state-*-{child}-*.draft"))  # an earlier kill's may lie there too
