@@ -1,11 +1,10 @@
-"""The training loop: a step, an epoch, a run, when to stop it, and what is done when it goes wrong."""
+"""The training loop: a step, an epoch, a run, and when to stop it."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
 import math
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
@@ -16,25 +15,21 @@ from torch.utils.data import DataLoader
 
 from bertft_helpers.batching import Batch, move_batch, set_epoch
 from bertft_helpers.config import TrainConfig
-from bertft_helpers.errors import RunError, UserError
+from bertft_helpers.errors import UserError
 from bertft_helpers.evaluation import evaluate
+from bertft_helpers.failures import is_out_of_memory, refuse_divergence, smaller_batches
 from bertft_helpers.history import History, Step
 from bertft_helpers.losses import LossFn, classification_loss
 from bertft_helpers.runtime import mixed_precision
 from bertft_helpers.validation import check_run
 
 __all__ = [
-    "DivergedError",
     "EarlyStopping",
-    "OutOfMemory",
     "close_epoch",
     "divide_and_clip",
     "fit",
     "groups_of",
-    "is_out_of_memory",
     "make_scaler",
-    "refuse_divergence",
-    "smaller_batches",
     "steps_per_run",
     "switch_weights",
     "train_epoch",
@@ -284,63 +279,3 @@ def steps_per_run(train_loader: DataLoader, config: TrainConfig) -> int:
     except TypeError as error:
         raise UserError("the loader does not know its length; count its batches and give the steps yourself") from error
     return config.epochs * math.ceil(batches / config.accumulate)
-
-
-class DivergedError(RunError):
-    """The loss or a gradient is not a finite number; the weights are those of the last good step."""
-
-
-class OutOfMemory(RunError):
-    """A batch does not fit into the memory of the device."""
-
-
-def refuse_divergence(
-    batches: Sequence[Batch], step: int | None, loss: float, gradient_norm: float, learning_rate: float
-) -> None:
-    """Raise DivergedError, with everything that helps to find the cause, unless loss and norm are finite.
-
-    ``step`` counts from 1; without a schedule nobody counts, and it is None.
-    """
-    if math.isfinite(loss) and math.isfinite(gradient_norm):
-        return
-    rows = [row for batch in batches if "rows" in batch for row in batch["rows"].tolist()]
-    name = "a step" if step is None else f"step {step}"
-    raise DivergedError(
-        f"{name} diverged: loss {loss}, gradient norm {gradient_norm}, learning rate {learning_rate:.3g}, "
-        f"rows {rows}. The step was not made, so the weights are those of the step before. "
-        "Look at these rows; if they are in order, lower the learning rate or clip_norm."
-    )
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error means that memory ran out: CUDA and MPS have a class for it, the CPU only a message."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
-
-
-def smaller_batches(error: BaseException, batches: Sequence[Batch], config: TrainConfig) -> list[Batch]:
-    """The same examples in batches of half the size, to be accumulated to the same step.
-
-    Raises OutOfMemory naming batch, length and the settings to change, unless ``config.halve_batches`` asks to go on
-    and there is something left to halve.
-    """
-    largest = max((batch.get("input_ids", batch["labels"]) for batch in batches), key=torch.numel)
-    count, *length = largest.shape
-    tokens = f" x {length[0]} tokens" if length else ""
-    told = f"a batch of {count} texts{tokens} does not fit into memory"
-    if not config.halve_batches:
-        raise OutOfMemory(
-            f"{told}: lower batch_size (and raise accumulate as much, which keeps the effective batch) or max_length, "
-            "or set halve_batches to go on with smaller pieces"
-        ) from error
-    if count == 1:
-        raise OutOfMemory(f"{told}, and one text cannot be halved: lower max_length") from error
-    warnings.warn(f"{told}; going on with halves, accumulated to the same effective batch", stacklevel=3)
-    return [half for batch in batches for half in _halves(batch)]
-
-
-def _halves(batch: Batch) -> list[Batch]:
-    count = len(batch["labels"])
-    if count == 1:
-        return [batch]
-    middle = -(-count // 2)
-    return [{name: column[part] for name, column in batch.items()} for part in (slice(middle), slice(middle, None))]

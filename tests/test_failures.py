@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 import torch
 from transformers import BertConfig, BertForSequenceClassification
 
 from bertft_helpers.batching import Batch, pad_batch
 from bertft_helpers.config import TrainConfig
+from bertft_helpers.failures import DivergedError, OutOfMemory, is_out_of_memory
 from bertft_helpers.losses import classification_loss
-from bertft_helpers.training import DivergedError, OutOfMemory, Step, is_out_of_memory, train_step
+from bertft_helpers.training import Step, train_step
 
 ROWS = [4, 7, 1, 9, 2, 8]
 EXAMPLES = [{"input_ids": [2, 5 + row, 6, *range(10, 10 + row), 3], "labels": row % 3, "rows": row} for row in ROWS]
@@ -68,6 +71,17 @@ def test_a_loss_that_is_no_number_stops_before_the_step_and_names_the_rows() -> 
     assert torch.equal(run.weights, before)
 
 
+def test_without_a_schedule_and_rows_the_step_has_no_number_and_no_list_of_rows() -> None:
+    run, batch = Run(learning_rate=0.25), pad_batch([{k: v for k, v in row.items() if k != "rows"} for row in EXAMPLES])
+    with pytest.raises(DivergedError, match=r"^a step diverged: .*, learning rate 0\.25\. The step"):
+        train_step(run.model, [batch], run.optimizer, None, TrainConfig(), no_number)
+
+
+def test_a_failure_reaches_another_process_whole() -> None:
+    failed = pickle.loads(pickle.dumps(OutOfMemory("it does not fit", "Lower it")))
+    assert str(failed) == "it does not fit. Lower it."
+
+
 def test_a_gradient_that_is_no_number_stops_although_the_loss_is_finite() -> None:
     run = Run()
     with pytest.raises(DivergedError, match=r"loss \d+\.\d+, gradient norm nan"):
@@ -96,9 +110,11 @@ def test_when_asked_to_go_on_the_effective_batch_stays_the_same() -> None:
 def test_one_text_that_does_not_fit_cannot_be_halved() -> None:
     with (
         pytest.warns(UserWarning, match="halves"),
-        pytest.raises(OutOfMemory, match="cannot be halved: lower max_length"),
+        pytest.raises(OutOfMemory, match=r"and one text cannot be halved\. Lower max_length"),
     ):
         Run().step([pad_batch(EXAMPLES)], TrainConfig(halve_batches=True), fits_at_most(0, []))
+    with pytest.raises(OutOfMemory, match=r"a batch of 1 text x 8 tokens .* cannot be halved\. Lower max_length"):
+        Run().step([pad_batch(EXAMPLES[:1])], TrainConfig(), fits_at_most(0, []))
 
 
 def test_the_cpu_has_only_a_message_for_it() -> None:

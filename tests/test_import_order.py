@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parents[1] / "bertft_helpers"
 LEVELS = {
     **dict.fromkeys(["errors", "files", "runtime", "config", "metrics", "tables", "pretrained"], 0),
     **dict.fromkeys(["batching", "losses", "validation", "data", "models"], 1),
-    **dict.fromkeys(["features", "optim", "evaluation", "history"], 2),
+    **dict.fromkeys(["features", "optim", "evaluation", "history", "failures"], 2),
     **dict.fromkeys(["training", "inference"], 3),
     **dict.fromkeys(["plots", "drawing", "lessons"], 4),
     **dict.fromkeys(["diagrams", "sketches"], 5),

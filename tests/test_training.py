@@ -12,10 +12,10 @@ from torch import nn
 
 from bertft_helpers.batching import Batch, EncodedTexts, make_loader
 from bertft_helpers.config import TrainConfig
+from bertft_helpers.failures import DivergedError
 from bertft_helpers.losses import classification_loss
 from bertft_helpers.optim import build_optimizer, linear_warmup, parameter_groups
 from bertft_helpers.training import (
-    DivergedError,
     EarlyStopping,
     divide_and_clip,
     fit,

@@ -6,7 +6,7 @@ import contextlib
 import copy
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from transformers import BertForSequenceClassification
 from bertft_helpers.batching import Batch, make_loader
 from bertft_helpers.errors import RunError
 from bertft_helpers.evaluation import Predictions, predict
+from bertft_helpers.failures import DivergedError, OutOfMemory
 from bertft_helpers.files import new_folder, write_json, write_text
 from bertft_helpers.history import History, write_csv
 from bertft_helpers.inference import TextClassifier
@@ -245,16 +246,31 @@ def train(
     if on_step is not None:
         loss_fn = _counted(loss_fn, on_step, len(loader) * config.epochs)
     validation_loader = make_loader(examples["validation"], 64)
-    history = fit_resumable(
-        Run(model, loader, validation_loader, optimizer, schedule, config, loss_fn, stopping),
-        folder,
-        on_epoch=lambda row: say(_epoch_line(row, config.epochs)),
-        on_note=say,
-        writes=processes.is_first,
-    )
+    with _remedies_as_options():
+        history = fit_resumable(
+            Run(model, loader, validation_loader, optimizer, schedule, config, loss_fn, stopping),
+            folder,
+            on_epoch=lambda row: say(_epoch_line(row, config.epochs)),
+            on_note=say,
+            writes=processes.is_first,
+        )
     restore_vocabulary(model)
     take_down(model)
     return model, history, planned, stopping.best_epoch
+
+
+@contextlib.contextmanager
+def _remedies_as_options() -> Iterator[None]:
+    """A step that cannot be made is told with the settings of this run, not with those of the loop."""
+    try:
+        yield
+    except OutOfMemory as error:
+        raise RunError(f"{error.told}. Lower --batch-size or --max-length, and name another --out.") from error
+    except DivergedError as error:
+        raise RunError(
+            f"{error.told}. Look at the texts of this step; if they are in order, lower --learning-rate, and name "
+            "another --out."
+        ) from error
 
 
 def _loss(prepared: Prepared, settings: TaskSettings) -> LossFn:

@@ -14,7 +14,7 @@ from minimal import parameters_of
 from own_data import labelled_rows, run, settings_for, tiny_checkpoint, write_csv
 
 from bertft_helpers.data import load_texts, select_view
-from bertft_helpers.errors import UserError
+from bertft_helpers.errors import RunError, UserError
 from bertft_helpers.own_texts import baselines
 from bertft_helpers.own_texts.folder import take
 from bertft_helpers.own_texts.prepared import prepare, warnings_about
@@ -60,6 +60,33 @@ def test_a_run_that_is_interrupted_ends_as_one_that_is_not(tmp_path: Path, data:
     assert all(torch.equal(first[name], second[name]) for name in first)
     np.testing.assert_array_equal(whole.predictions["test"].logits, resumed.predictions["test"].logits)
     assert whole.results["test"] == resumed.results["test"]
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        (
+            torch.OutOfMemoryError("CUDA out of memory (simulated)"),
+            r"^a batch of 8 texts x \d+ tokens does not fit",
+        ),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "^a batch of 8 texts x"),
+    ],
+)
+def test_a_batch_that_does_not_fit_is_told_with_the_options_to_lower(
+    tmp_path: Path, data: Path, checkpoint: Path, raised: Exception, told: str
+) -> None:
+    def exhausted(done: int, planned: int) -> None:
+        raise raised
+
+    with pytest.raises(RunError, match=told) as failed:
+        run(settings_for(data, checkpoint), tmp_path / "out", exhausted)
+    assert str(failed.value).endswith("memory. Lower --batch-size or --max-length, and name another --out.")
+
+
+@pytest.mark.filterwarnings("ignore:.*")
+def test_a_run_that_diverges_is_told_with_the_option_to_lower(tmp_path: Path, data: Path, checkpoint: Path) -> None:
+    with pytest.raises(RunError, match=r"^step \d+ diverged: .*, rows \[.* lower --learning-rate, and name another"):
+        run(settings_for(data, checkpoint, learning_rate=1e30), tmp_path / "out")
 
 
 def taken(out: Path, settings: TaskSettings, digest: str) -> None:

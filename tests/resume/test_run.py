@@ -451,7 +451,7 @@ def test_fifty_kills_lose_nothing(tmp_path: Path, report: Callable[[str, object]
         if child == 0:
             fit_resumable(slowed(parts()), folder, save_every=1, on_note=quiet)
             os._exit(0)
-        hit = kill_after_a_state(child, folder, moments.uniform(0.0, 0.05))
+        hit = kill_after_a_state(child, folder, moments.uniform(0.0, 0.15))
         if hit is not None:
             kills, hits = kills + 1, hits + hit
         for path in states_in(folder):
@@ -462,9 +462,8 @@ def test_fifty_kills_lose_nothing(tmp_path: Path, report: Callable[[str, object]
             shutil.rmtree(folder)
     run = parts()
     assert everything(run, fit_resumable(run, folder, save_every=1, on_note=quiet)) == expected
-    assert hits >= 1
+    assert hits >= 1  # how many is chance, about one in five
     report("runs killed (kill -9) after their first state, at random moments, without a lost state", kills)
-    report("of these, kills that hit the writing or removing of a state", hits)
 
 
 def slowed(run: Run) -> Run:
@@ -472,7 +471,7 @@ def slowed(run: Run) -> Run:
 
     @functools.wraps(classification_loss)
     def loss_fn(model: torch.nn.Module, batch: dict) -> tuple:
-        time.sleep(0.005)
+        time.sleep(0.001)
         return classification_loss(model, batch)
 
     return stopped(run, loss_fn)
