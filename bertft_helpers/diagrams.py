@@ -56,7 +56,7 @@ def stack(parts: Sequence[Part], title: str = "", gradient: bool = False) -> Fig
     be computed.
     """
     sheet, width = Sheet(), widest([part.name for part in parts], least=3.0)
-    boxes = []
+    boxes: list[Box] = []
     for place, part in enumerate(reversed(parts)):
         boxes.insert(0, sheet.block(0, 0.82 * place, width, 0.46, part.name, part.role))
     for part, lower, upper in zip(parts, boxes, boxes[1:], strict=False):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
@@ -98,7 +98,7 @@ class Sheet:
         """A rounded block in the colours of its role, with a centred text."""
         fill, edge = ROLES[role]
         style = f"round,pad=0,rounding_size={min(0.09, height / 3, width / 3)}"
-        hatch = {"hatch": "////", "hatch_linewidth": 0.5} if role == "padding" and not text else {}
+        hatch: dict[str, Any] = {"hatch": "////", "hatch_linewidth": 0.5} if role == "padding" and not text else {}
         self._add(FancyBboxPatch((x, y), width, height, style, fc=fill, ec=edge, lw=1.2, zorder=2, **hatch))
         box = self._grow(Box(x, y, width, height))
         if text:
@@ -123,14 +123,20 @@ class Sheet:
         across, high = width_of(text, size) * (1.08 if weight == "bold" else 1), LINE * (text.count("\n") + 1)
         left = at[0] - {"left": 0, "center": across / 2, "right": across}[align]
         self._grow(Box(left, at[1] - high / 2, across, high))
-        look = {"fontsize": size, "color": colour, "fontweight": weight, "ha": align, "va": "center"}
+        look: dict[str, Any] = {"fontsize": size, "color": colour, "fontweight": weight, "ha": align, "va": "center"}
         self._axes.text(*at, text, zorder=4, parse_math=False, linespacing=1.25, **look)
 
     def arrow(
         self, start: Point, end: Point, dashed: bool = False, bend: float = 0.0, colour: str = FAINT, head: bool = True
     ) -> None:
         """Where data go; dashed: where gradients go. ``bend`` is the bulge as a share of the length."""
-        look = {"color": colour, "lw": 1.4, "ls": (0, (4, 2.5)) if dashed else "-", "shrinkA": 0, "shrinkB": 0}
+        look: dict[str, Any] = {
+            "color": colour,
+            "lw": 1.4,
+            "ls": (0, (4, 2.5)) if dashed else "-",
+            "shrinkA": 0,
+            "shrinkB": 0,
+        }
         style = "-|>,head_length=0.45,head_width=0.22" if head else "-"
         curve = f"arc3,rad={bend:.3f}"
         patch = FancyArrowPatch(

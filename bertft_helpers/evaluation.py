@@ -75,8 +75,8 @@ def evaluate(model: nn.Module, loader: DataLoader) -> Evaluation:
             batch = move_batch(batch, device)
             logits, labels = forward_logits(model, batch).float(), column_of(batch, "labels")
             loss_sum += cross_entropy(logits, labels, ignore_index=IGNORE, reduction="sum").item()
-            correct += (logits.argmax(dim=1) == labels).sum().item()
-            targets += (labels != IGNORE).sum().item()
+            correct += int((logits.argmax(dim=1) == labels).sum())
+            targets += int((labels != IGNORE).sum())
     if targets == 0:
         raise UserError("no label to evaluate: the loader is empty or every label is ignored (-100)")
     return Evaluation(loss_sum / targets, correct / targets, targets)

@@ -71,13 +71,15 @@ def read_json_lines(path: Path) -> History:
         try:
             record = json.loads(line)
             kind = record.pop("kind")
-            entry = Step(**record) if kind == "step" else record
+            if kind == "step":
+                history.steps.append(Step(**record))
+            else:
+                history.epochs.append(record)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
                 f"line {number} of {Path(path).name} is no complete record ({line[:40]!r}); "
                 "a run that was killed may leave half a line: remove it"
             ) from error
-        (history.steps if kind == "step" else history.epochs).append(entry)
     return history
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
@@ -67,7 +67,8 @@ class TextClassifier:
     @property
     def label_names(self) -> list[str]:
         """The names of the labels, in the order of the logits."""
-        return [self.model.config.id2label[number] for number in range(self.model.config.num_labels)]
+        names = cast(dict[int, str], self.model.config.id2label)
+        return [names[number] for number in range(len(names))]
 
     def prepare(self, text: str) -> str:
         """A text as the model reads it; ``predict`` does this itself, and once only: entities decode twice."""
@@ -88,7 +89,7 @@ class TextClassifier:
         logits = text_logits(self.model, self.tokenizer, texts, self.max_length, self.token_budget, self.policy)
         probabilities = logits.softmax(dim=1)
         named = [dict(zip(self.label_names, row, strict=True)) for row in probabilities.tolist()]
-        best = [max(row, key=row.get) for row in named]
+        best = [max(row, key=row.__getitem__) for row in named]
         return [Prediction(label, row[label], row) for label, row in zip(best, named, strict=True)]
 
     def save(self, folder: str | Path, facts: Mapping[str, object] | None = None) -> None:
@@ -186,7 +187,7 @@ def text_logits(
     """
     device = next(model.parameters()).device
     encoded = [truncate(ids, max_length, policy) for ids in encode(texts, tokenizer)]
-    logits = torch.empty(len(texts), model.config.num_labels)
+    logits = torch.empty(len(texts), cast(int, model.config.num_labels))
     with evaluation_mode(model):
         for rows in batches_within([len(ids) for ids in encoded], token_budget):
             batch = pad_batch([{"input_ids": encoded[row]} for row in rows], tokenizer.pad_token_id)

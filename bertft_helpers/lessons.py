@@ -7,7 +7,7 @@ import html
 import io
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,7 +41,7 @@ def check(
     print(f"✓ {claim}" + ("" if equals is True else f" ({bounds})"))
 
 
-def _holds(value: object, low: float | None, high: float | None, equals: object) -> bool:
+def _holds(value: Any, low: float | None, high: float | None, equals: object) -> bool:
     if equals is not None:
         return bool(value == equals)
     number = float(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from numpy.typing import ArrayLike
@@ -22,7 +23,8 @@ __all__ = [
     "weighted_loss",
 ]
 
-LossFn = Callable[[nn.Module, Batch], tuple[torch.Tensor, torch.Tensor]]
+# Any: a loss may ask for its kind of model
+LossFn = Callable[[Any, Batch], tuple[torch.Tensor, torch.Tensor]]
 IGNORE = -100  # a label that no loss counts
 
 

@@ -57,7 +57,7 @@ class Reliability(NamedTuple):
 
     confidence: Floats
     accuracy: Floats
-    count: NDArray[np.int64]
+    count: NDArray[np.int64]  # type: ignore[assignment]  # hides tuple.count
 
 
 def accuracy(labels: ArrayLike, predictions: ArrayLike) -> float:

@@ -6,6 +6,7 @@ Colours are the eight of Okabe and Ito (2008), which people with the common colo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from cycler import cycler
@@ -16,7 +17,7 @@ from numpy.typing import ArrayLike
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-STYLE = {
+STYLE: dict[Any, Any] = {  # newer matplotlib has a type of its own for the keys
     "axes.prop_cycle": cycler(color=COLOURS),
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -53,7 +54,7 @@ def lines(
     if len(series) > 1:
         axes.legend(frameon=False)
     label(axes, title, x, y)
-    return axes.figure
+    return axes.figure.figure
 
 
 def band(axes: Axes, x: ArrayLike, low: ArrayLike, high: ArrayLike, number: int = 0) -> None:
@@ -70,7 +71,7 @@ def bars(values: Mapping[str, float], title: str, x: str, axes: Axes | None = No
     axes.margins(x=0.15)
     axes.grid(axis="y", visible=False)
     label(axes, title, x, "")
-    return axes.figure
+    return axes.figure.figure
 
 
 def histogram(
@@ -85,7 +86,7 @@ def histogram(
     if len(groups) > 1:
         axes.legend(frameon=False)
     label(axes, title, x, y)
-    return axes.figure
+    return axes.figure.figure
 
 
 def scatter(
@@ -94,12 +95,12 @@ def scatter(
     """Points in the plane, one colour and marker per group: name -> (x values, y values)."""
     axes = axes or canvas(height=4.6)[1][0]
     for number, (name, (across, up)) in enumerate(groups.items()):
-        style = {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
-        axes.scatter(across, up, s=14, alpha=0.7, label=name, linewidths=0, **style)
+        colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+        axes.scatter(across, up, s=14, alpha=0.7, label=name, linewidths=0, color=colour, marker=marker)
     if len(groups) > 1:
         axes.legend(markerscale=1.6, frameon=False)
     label(axes, title, x, y)
-    return axes.figure
+    return axes.figure.figure
 
 
 def heatmap(
@@ -125,7 +126,7 @@ def heatmap(
             colour = "white" if value > middle else "black"
             axes.text(column, row, form.format(value), ha="center", va="center", color=colour, fontsize=9)
     label(axes, title, x, y)
-    return axes.figure
+    return axes.figure.figure
 
 
 def intervals(
@@ -141,7 +142,7 @@ def intervals(
     axes.set_ylim(len(estimates) - 0.4, -0.7)
     axes.grid(axis="y", visible=False)
     label(axes, title, x, "")
-    return axes.figure
+    return axes.figure.figure
 
 
 def learning_curves(history: Mapping[str, Sequence[float]], title: str) -> Figure:

@@ -82,7 +82,7 @@ def check_examples(examples: EncodedTexts, model: PreTrainedModel) -> None:
     labels, token ids outside the vocabulary, texts longer than the positions, texts without a token.
     """
     _refuse_empty(examples.labels, "the loader", "examples")
-    config = model.config
+    config: Any = model.config  # each kind of model has fields of its own
     _check_classes(examples.labels, config.num_labels)
     unknown = [row for row, ids in enumerate(examples.input_ids) if len(ids) and max(ids) >= config.vocab_size]
     if unknown:

@@ -9,7 +9,7 @@ from typer.core import TyperGroup
 
 from bertft_helpers.cli.console import BAD_USAGE, shown, stop
 
-UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer has it under another name in each version
+UsageError: Any = typer.BadParameter.__bases__[0]  # typer has it under another name in each version
 
 
 class Commands(TyperGroup):

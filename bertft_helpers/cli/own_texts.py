@@ -74,7 +74,7 @@ def train(
     from bertft_helpers.runtime import quiet_libraries
 
     quiet_libraries()
-    settings = {
+    settings: dict[str, Any] = {
         "text_column": text,
         "label_column": label,
         "checkpoint": checkpoint,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import itertools
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from bertft_helpers.errors import UserError
 from bertft_helpers.reading.containers import opened, pieces
@@ -41,7 +42,7 @@ def open_input(source: str, text_column: str, how: Format = FOUND_OUT) -> Iterat
     """
     path = Path(source)
     if source == STANDARD_INPUT:
-        written = iter(lambda: sys.stdin.buffer.read1(1 << 16), b"")
+        written = iter(lambda: cast(io.BufferedReader, sys.stdin.buffer).read1(1 << 16), b"")
         yield _lines("standard input", written, text_column, how)
     elif path.is_dir() and not parquet_files(path):
         yield _folder(path, text_column, how)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jinja2 import Environment, StrictUndefined
+from numpy.typing import ArrayLike
 
 from bertft_helpers import plots
 from bertft_helpers.metrics import confusion_matrix, reliability
@@ -106,7 +107,7 @@ def _lengths(record: TaskRecord) -> Picture:
     lengths = np.concatenate([record.prepared.lengths[part] for part in PARTS])
     least, most = int(lengths.min()), int(np.quantile(lengths, 0.99))
     bins = np.arange(least, most + 2, max(1, (most - least) // 30)) - 0.5
-    figure = plots.histogram({"texts": np.minimum(lengths, bins[-1])}, bins, "", "tokens in a text", "texts")
+    figure = plots.histogram({"texts": np.minimum(lengths, bins[-1])}, bins.tolist(), "", "tokens in a text", "texts")
     return _picture(
         figure,
         f"Histogram of text lengths: half of the texts have at most {np.median(lengths):.0f} tokens, "
@@ -156,7 +157,10 @@ def _baselines(results: dict[str, Any]) -> Picture:
 def _calibration(record: TaskRecord) -> Picture:
     test = record.predictions["test"]
     curve = reliability(test.labels, test.probabilities)
-    series = {"as sure as right": ([0, 1], [0, 1]), "this model": (curve.confidence, curve.accuracy)}
+    series: dict[str, tuple[ArrayLike, ArrayLike]] = {
+        "as sure as right": ([0, 1], [0, 1]),
+        "this model": (curve.confidence, curve.accuracy),
+    }
     figure = plots.lines(series, "", "probability that the model gives its answer", "share that is right")
     gap = float((curve.confidence * curve.count).sum() / curve.count.sum()) - record.results["test"]["accuracy"]
     leaning = "surer than it is right" if gap > 0 else "less sure than it could be"

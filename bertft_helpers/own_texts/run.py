@@ -229,7 +229,7 @@ def train(
     examples = prepared.examples
     planned = plan(settings, len(examples["train"]), choice.precision)
     config = planned.config
-    model = model.to(processes.device)
+    model = model.to(processes.device)  # type: ignore[arg-type]  # transformers hides that it is a method
     set_up(model, choice, settings.seed)
     loader = make_loader(examples["train"], settings.batch_size, seed=settings.seed)
     compact = compact_vocabulary(model, examples["train"].input_ids)
@@ -301,10 +301,11 @@ def _epoch_line(row: dict[str, float], epochs: int) -> str:
 def _baselines(prepared: Prepared, checkpoint: str, device: torch.device) -> list[baselines.Baseline]:
     texts = {part: list(prepared.parts[part]["text"]) for part in PARTS}
     labels = {part: prepared.examples[part].labels for part in PARTS}
+    encoder = load_encoder(checkpoint).to(device)  # type: ignore[arg-type]  # transformers hides that it is a method
     return [
         baselines.majority(labels["train"], len(labels["test"])),
         baselines.counted_words(texts, labels),
-        baselines.frozen_features(load_encoder(checkpoint).to(device), prepared.examples),
+        baselines.frozen_features(encoder, prepared.examples),
     ]
 
 

@@ -45,7 +45,7 @@ class Slice(NamedTuple):
 
     group: str
     name: str
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count
     accuracy: float
     low: float
     high: float
@@ -100,15 +100,15 @@ def macro_f1_interval(
     pairs, counts = np.unique(np.stack([labels, predicted]), axis=1, return_counts=True)
     generator = np.random.default_rng(0)
     found = [
-        _macro_f1(*pairs, generator.multinomial(len(labels), counts / len(labels)), num_labels)
-        for _ in range(resamples)
+        _macro_f1(pairs, generator.multinomial(len(labels), counts / len(labels)), num_labels) for _ in range(resamples)
     ]
     low, high = np.quantile(found, [0.025, 0.975])
     return float(low), float(high)
 
 
-def _macro_f1(labels: np.ndarray, predicted: np.ndarray, counts: np.ndarray, num_labels: int) -> float:
-    """Macro F1 of ``counts`` texts of each pair, over the classes that occur; all three are ``[pairs]``."""
+def _macro_f1(pairs: np.ndarray, counts: np.ndarray, num_labels: int) -> float:
+    """Macro F1 of ``counts`` ``[pairs]`` texts of each pair ``[2, pairs]``, over the classes that occur."""
+    labels, predicted = pairs
     true, answered, hits = (
         np.bincount(classes, weights, num_labels)
         for classes, weights in ((labels, counts), (predicted, counts), (labels, counts * (labels == predicted)))

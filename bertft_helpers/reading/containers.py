@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from bertft_helpers.errors import MissingError, UserError
 
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 PIECE = 1 << 16  # bytes: more at once is no quicker, and is held as text too
-COMPRESSED: dict[str, Callable[[IO[bytes]], IO[bytes]]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+COMPRESSED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError, NotImplementedError)
 # Beyond both, a file was made to fill a memory: real texts are packed to a third or a tenth.
 MOST_UNPACKED, MOST_TIMES = 2**30, 200
@@ -52,7 +52,7 @@ def opened(path: Path, endings: Sequence[str]) -> Iterator[tuple[str, IO[bytes]]
     _require_file(path)
     with contextlib.ExitStack() as stack:
         try:
-            file = stack.enter_context(path.open("rb"))
+            file: IO[bytes] = stack.enter_context(path.open("rb"))
         except PermissionError as error:
             raise UserError(f"{path.name} may not be read; change its permissions (chmod u+r)") from error
         outer = path.suffix.lower()

@@ -104,7 +104,8 @@ class _Taken:
     """Lines as they are taken, kept until the record is complete."""
 
     def __init__(self, lines: Iterable[str]) -> None:
-        self._lines, self.kept = iter(lines), []
+        self._lines = iter(lines)
+        self.kept: list[str] = []
 
     def __iter__(self) -> Iterator[str]:
         return self

@@ -28,7 +28,8 @@ class TextFiles(NamedTuple):
 
 def find_texts(folder: Path) -> TextFiles:
     """The ``.txt`` files directly in the sub-folders of ``folder``, by folder and name."""
-    files, left_out, nested = [], Counter(), []
+    files, nested = [], []
+    left_out: Counter[str] = Counter()
     for place in _entries(folder, left_out):
         if not place.is_dir():
             left_out["files beside the class folders"] += 1
@@ -73,7 +74,8 @@ def read_class_folders(folder: Path, encoding: str | None = None) -> tuple[list[
     found = find_texts(folder)
     _refuse_other_layouts(folder, found)
     reading = Reading(folder.name, "a folder for each class", rows=len(found.files))
-    ids, texts, encodings, others = [], [], Counter(), []
+    ids, texts, others = [], [], []
+    encodings: Counter[str] = Counter()
     for file in found.files:
         text, own = read_text(_content(file), f"{file.parent.name}/{file.name}", encoding)
         ids.append(f"{file.parent.name}/{file.stem}")

@@ -41,7 +41,7 @@ def read_json(lines: Iterator[str], reading: Reading, wanted: Sequence[str]) -> 
         raise UserError(f"{reading.name} is empty; it must hold at least one JSON object")
     skipped, reading.kind = reading.blank, "JSON lines"
     if isinstance(record := _parsed(first), dict) and not _is_wrapping(record, wanted):
-        found = (
+        found: Iterator[tuple[int, Any]] = (
             (row, _parsed(line))
             for row, line in enumerate(itertools.chain([first], lines), skipped + 1)
             if _full(line, reading)
@@ -203,7 +203,7 @@ def read_excel(
     if len(full) > 1:
         reading.note(f"{reading.name} has {len(full)} sheets; only the first, {full[0].title!r}, is read")
     reading.kind = "Excel"
-    rows = enumerate(full[0].iter_rows(values_only=True), 1)
+    rows: Iterator[tuple[int, Any]] = enumerate(full[0].iter_rows(values_only=True), 1)
     start, head = next((number, values) for number, values in rows if _has_value(values))
     header = _without_end(list(map(_cell, head)))
     if not how.header:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from bertft_helpers.batching import set_epoch
 from bertft_helpers.errors import RunError, UserError
 from bertft_helpers.history import History
 from bertft_helpers.resume.identity import Run
@@ -59,7 +60,7 @@ def fit_resumable(
 def _finish_epoch(progress: Progress, save: Callable[[], None], save_every: int) -> None:
     """Train the rest of the current epoch, from step ``progress.step`` on."""
     run, resumed_at = progress.run, torch.get_rng_state()
-    run.train_loader.batch_sampler.set_epoch(progress.epoch)
+    set_epoch(run.train_loader, progress.epoch)
     groups = groups_of(run.train_loader, run.config.accumulate)
     if progress.step:
         # Skipping batches, and starting a loader, draws random numbers that the interrupted run had drawn before.

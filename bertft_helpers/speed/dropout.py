@@ -6,7 +6,7 @@ from a generator of their own, so that a run differs from the plain one as it wo
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -42,7 +42,7 @@ def quantized_rate(rate: float) -> float:
     return min(round(rate * 256), 255) / 256
 
 
-def draw_bytes(like: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def draw_bytes(like: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
     """Independent uniform bytes of the shape of ``like``, eight from each 64-bit random number."""
     words = torch.empty(-(-like.numel() // 8), dtype=torch.int64, device=like.device)
     words.random_(LOWEST_WORD, None, generator=generator)  # the full range: no bit is always zero
@@ -162,7 +162,8 @@ def attend(
     mask = attention_mask
     if mask is not None and mask.dtype == torch.bool:  # True: attended
         mask = torch.zeros(mask.shape, dtype=query.dtype).masked_fill_(~mask, torch.finfo(query.dtype).min)
-    output = _Attend.apply(query, key, value, mask, scale, module.dropout.p, module.dropout.generator)
+    dropout = cast(ByteDropout, module.dropout)
+    output = _Attend.apply(query, key, value, mask, scale, dropout.p, dropout.generator)
     return output.transpose(1, 2), None
 
 

@@ -8,7 +8,7 @@ numbers, so that a run differs from the plain one as it would with another seed;
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, cast
 
 import torch
 from transformers import AttentionInterface, BertForSequenceClassification
@@ -22,8 +22,8 @@ def use_first_token(model: BertForSequenceClassification) -> None:
 
     Parameters and their names stay. Not for a model that pools over all tokens. Undo it with ``use_all_tokens``.
     """
-    layer = model.bert.encoder.layer[-1]
-    layer.forward = functools.partial(_first_token_forward, layer)
+    layer = cast(BertLayer, model.bert.encoder.layer[-1])
+    vars(layer)["forward"] = functools.partial(_first_token_forward, layer)
 
 
 def use_all_tokens(model: BertForSequenceClassification) -> None:

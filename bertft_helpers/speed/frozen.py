@@ -8,6 +8,7 @@ mode, so it has no dropout, which is all that differs from running it every step
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import torch
 from torch import nn
@@ -24,7 +25,7 @@ __all__ = ["RowBatches", "encode_pooled", "head_loss", "head_of", "upper_loss"]
 
 def encode_pooled(model: BertForSequenceClassification, examples: EncodedTexts, batch_size: int = 32) -> torch.Tensor:
     """What the model's pooler makes of each text ``[examples, width]``: all that a head above a frozen base sees."""
-    pooler = model.bert.pooler
+    pooler = _pooler_of(model)
     return encode_once(model.bert, examples, lambda hidden, attention_mask: pooler(hidden), batch_size)
 
 
@@ -75,9 +76,13 @@ def upper_loss(states: Sequence[torch.Tensor], layers: int) -> LossFn:
         ends = torch.tensor([len(state) for state in chosen], device=labels.device)
         attention_mask = (torch.arange(hidden.shape[1], device=labels.device) < ends[:, None]).long()
         hidden = run_layers(model.bert.encoder.layer[layers:], hidden, attention_mask)
-        return _sum_and_count(head_of(model)(model.bert.pooler(hidden)), labels)
+        return _sum_and_count(head_of(model)(_pooler_of(model)(hidden)), labels)
 
     return loss_fn
+
+
+def _pooler_of(model: BertForSequenceClassification) -> nn.Module:
+    return cast(nn.Module, model.bert.pooler)  # an encoder may lack one, a classifier has it
 
 
 def _sum_and_count(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -64,7 +64,7 @@ def one_layer(device: torch.device) -> BertModel:
     config = BertConfig(
         vocab_size=1000, hidden_size=384, num_hidden_layers=1, num_attention_heads=12, intermediate_size=1536
     )
-    return BertModel(config, add_pooling_layer=False).to(device)
+    return BertModel(config, add_pooling_layer=False).to(device)  # type: ignore[arg-type]  # transformers hides that it is a method
 
 
 def ways_for(device: torch.device) -> list[Way]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
 from torch.nn import functional
 from torch.optim import Optimizer
+from transformers import PreTrainedModel
 
 from bertft_helpers.errors import UserError
 
@@ -28,6 +29,9 @@ class CompactEmbedding(nn.Module):
     evaluation mode any word piece may come; in training mode one outside the used rows raises UserError, since its
     gradient would be lost.
     """
+
+    rows: torch.Tensor  # [used ids], the ids of the small table's rows
+    position: torch.Tensor  # [vocabulary], each id's row in the small table, or -1
 
     def __init__(self, full: nn.Embedding, used_ids: Sequence[int]) -> None:
         super().__init__()
@@ -97,12 +101,12 @@ def _is_skipped(optimizer: Optimizer) -> bool:
     return found is not None and bool(found)
 
 
-def compact_vocabulary(model: nn.Module, texts: Iterable[Sequence[int]]) -> CompactEmbedding:
+def compact_vocabulary(model: PreTrainedModel, texts: Iterable[Sequence[int]]) -> CompactEmbedding:
     """Replace the model's word embeddings by the rows that ``texts`` (token ids) use; returns the stand-in.
 
     Build the optimizer afterwards, then call ``follow(optimizer)``. Undo it with ``restore_vocabulary``.
     """
-    full = model.get_input_embeddings()
+    full = cast(nn.Embedding, model.get_input_embeddings())
     used = set(itertools.chain.from_iterable(texts))
     if full.padding_idx is not None:
         used.add(full.padding_idx)
@@ -112,7 +116,7 @@ def compact_vocabulary(model: nn.Module, texts: Iterable[Sequence[int]]) -> Comp
     return compact
 
 
-def restore_vocabulary(model: nn.Module) -> None:
+def restore_vocabulary(model: PreTrainedModel) -> None:
     """Put the full word-embedding table back, with everything that training changed. Without a stand-in, do nothing."""
     compact = model.get_input_embeddings()
     if isinstance(compact, CompactEmbedding):

@@ -7,12 +7,12 @@ import itertools
 import time
 from collections.abc import Iterable
 from importlib.resources import as_file, files
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
-from bertft_helpers.batching import EncodedTexts, make_loader
+from bertft_helpers.batching import EncodedTexts, make_loader, set_epoch
 from bertft_helpers.config import TrainConfig
 from bertft_helpers.errors import UserError
 from bertft_helpers.evaluation import evaluate
@@ -147,13 +147,13 @@ def stopping_curve(flipped: float, seed: int) -> list[dict[str, float]]:
     recipe = Recipe(flipped=flipped, epochs=LONGEST)
     model, loader = recipes.build_run(recipe, seed)
     chooser, fresh = (make_loader(half, 64) for half in _halves(recipes.headlines()["validation"]))
-    compact = compact_vocabulary(model, loader.dataset.input_ids)
+    compact = compact_vocabulary(model, cast(EncodedTexts, loader.dataset).input_ids)
     optimizer, schedule = recipes.optimizer_and_schedule(model, recipe, LONGEST * len(loader))
     compact.follow(optimizer)
     config = TrainConfig()
     rows = []
     for epoch in range(LONGEST):
-        loader.batch_sampler.set_epoch(epoch)
+        set_epoch(loader, epoch)
         start = time.process_time()
         steps = train_epoch(model, loader, optimizer, schedule, config)
         seconds = time.process_time() - start
@@ -172,10 +172,11 @@ def stopping_curve(flipped: float, seed: int) -> list[dict[str, float]]:
 def _halves(examples: EncodedTexts) -> tuple[EncodedTexts, EncodedTexts]:
     rows = np.random.default_rng(0).permutation(len(examples))
     middle = len(rows) // 2
-    return tuple(
+    chooser, fresh = (
         EncodedTexts([examples.input_ids[row] for row in half], [examples.labels[row] for row in half], examples.pad_id)
         for half in (rows[:middle], rows[middle:])
     )
+    return chooser, fresh
 
 
 STUDIES = {

@@ -8,7 +8,7 @@ import itertools
 import time
 from collections.abc import Iterator
 from importlib.metadata import version
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -20,7 +20,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 from transformers import BertForSequenceClassification
 
-from bertft_helpers.batching import Batch, EncodedTexts, encode_dataset, make_loader
+from bertft_helpers.batching import Batch, EncodedTexts, encode_dataset, make_loader, set_epoch
 from bertft_helpers.config import TrainConfig
 from bertft_helpers.data import clean, load_texts, select_view, split
 from bertft_helpers.errors import UserError
@@ -171,7 +171,7 @@ def build_run(recipe: Recipe, seed: int) -> tuple[BertForSequenceClassification,
 def train(model: BertForSequenceClassification, loader: DataLoader, recipe: Recipe) -> tuple[int, int]:
     """Train in place with a compact vocabulary; returns optimizer steps and tokens seen."""
     total = recipe.max_steps or recipe.epochs * len(loader)
-    compact = compact_vocabulary(model, loader.dataset.input_ids)
+    compact = compact_vocabulary(model, cast(EncodedTexts, loader.dataset).input_ids)
     blocks = _blocks(model)
     optimizer, schedule = optimizer_and_schedule(model, recipe, total)
     if recipe.frozen != "gradual":
@@ -235,7 +235,7 @@ def _loss(recipe: Recipe) -> LossFn:
 
 def _endless(loader: DataLoader) -> Iterator[Batch]:
     for epoch in itertools.count():
-        loader.batch_sampler.set_epoch(epoch)
+        set_epoch(loader, epoch)
         yield from loader
 
 

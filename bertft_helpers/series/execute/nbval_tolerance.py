@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ class LessonFile(IPyNbFile):
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collect_file(file_path: Path, parent: Any) -> Iterator[None]:
+def pytest_collect_file(file_path: Path, parent: Any) -> Generator[None, list, list]:
     """Let nbval decide which files are notebooks, and collect those as lessons."""
     found = yield
     return [LessonFile.from_parent(parent, path=file_path) if isinstance(node, IPyNbFile) else node for node in found]

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -33,7 +33,8 @@ class Progressing:
     def __init__(self, console: Console) -> None:
         columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
         self._bars = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self._console, self._tasks = console, {}
+        self._console = console
+        self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Progressing:
         self._bars.start()

@@ -127,9 +127,10 @@ def run_lessons(
     every worker and kernel has ended.
     """
     out.mkdir(parents=True, exist_ok=True)
-    waiting, running, done = list(lessons), {}, {}
+    waiting, done = list(lessons), {}
+    running: dict[str, Worker] = {}
     with kernel_environment() as env, signals_as_interrupt(), ExitStack() as stack:
-        stack.callback(lambda: [worker.close() for worker in running.values()])
+        stack.callback(_close_all, running)
         while waiting or running:
             while waiting and len(running) < jobs:
                 lesson = waiting.pop(0)
@@ -141,6 +142,11 @@ def run_lessons(
                 observer.finished(outcome)
             time.sleep(_POLL)
     return [done[lesson.name] for lesson in lessons]
+
+
+def _close_all(running: dict[str, Worker]) -> None:
+    for worker in running.values():
+        worker.close()
 
 
 def _look_at(running: dict[str, Worker], observer: Observer) -> Iterator[Outcome]:
