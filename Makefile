@@ -13,6 +13,7 @@ run: $(READY)  ## execute all lessons into build/
 test: $(READY)  ## everything that CI runs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
 	OMP_NUM_THREADS=1 $(BIN)/bertft check --execute --jobs 2
 

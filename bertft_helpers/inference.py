@@ -126,7 +126,7 @@ class TextClassifier:
         if manifest is not None:
             check_files(folder, manifest)
         require_label_names(folder)
-        model = load_model(AutoModelForSequenceClassification, folder).to(device)
+        model = load_model(AutoModelForSequenceClassification, folder).to(device)  # type: ignore[arg-type]  # transformers hides that it is a method
         tokenizer = load_vocabulary(folder)
         if manifest is None:
             classifier = cls(model, tokenizer, None, token_budget, preprocessing="none")

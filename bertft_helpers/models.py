@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 from torch import nn
@@ -84,7 +85,7 @@ def build_classifier(checkpoint: str, label_names: Sequence[str], seed: int) -> 
     folder = find_checkpoint(checkpoint)
     require_kind(folder, "bert")
     set_seeds(seed)
-    model = load_model(
+    loaded = load_model(
         BertForSequenceClassification,
         folder,
         new=(HEAD, *POOLER),
@@ -94,6 +95,7 @@ def build_classifier(checkpoint: str, label_names: Sequence[str], seed: int) -> 
         label2id={name: number for number, name in enumerate(label_names)},
         problem_type=None,  # that of a classifier for another task would stay
     )
+    model = cast(BertForSequenceClassification, loaded)
     if has_head(checkpoint):
         set_seeds(seed)
         nn.init.normal_(model.classifier.weight, std=model.config.initializer_range)

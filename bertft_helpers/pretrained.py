@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bertft_helpers.errors import MissingError
 from bertft_helpers.model_files.loading import HEADS, POOLER, load_config, load_model, load_vocabulary, require_kind
@@ -119,7 +119,11 @@ def _from_hub(name: str, checkpoint: Checkpoint) -> Path:
     """The folder of the Hub's client; its server is asked only for what is not on this machine yet."""
     from huggingface_hub import snapshot_download
 
-    wanted = {"allow_patterns": list(LOADED_FILES), "ignore_patterns": ["*/*"], "revision": checkpoint.revision}
+    wanted: dict[str, Any] = {
+        "allow_patterns": list(LOADED_FILES),
+        "ignore_patterns": ["*/*"],
+        "revision": checkpoint.revision,
+    }
     with contextlib.suppress(Exception):  # not here yet: the client's error classes differ between its versions
         folder = Path(snapshot_download(checkpoint.hub_name, **wanted, local_files_only=True))
         if all((folder / file).is_file() for file in ("config.json", *checkpoint.sha256)):

@@ -54,7 +54,8 @@ def terms_of(glossary: str) -> list[Term]:
 
 def glossary_page(glossary: str) -> str:
     """GLOSSARY.md with its entries as a list of definitions, each of which can be linked to."""
-    introduction = glossary[: _ENTRY.search(glossary).start()] if terms_of(glossary) else glossary
+    first = _ENTRY.search(glossary)
+    introduction = glossary[: first.start()] if first else glossary
     entries = "\n\n".join(f"{term.name}\n  {term.definition} {term.lesson}" for term in terms_of(glossary))
     return f"{introduction.strip()}\n\n:::{{glossary}}\n{entries}\n:::\n"
 
