@@ -20,7 +20,7 @@ from sklearn.model_selection import train_test_split
 from bertft_helpers.errors import DamagedFileError, MissingError, UserError
 from bertft_helpers.reading.folders import read_class_folders
 from bertft_helpers.reading.labels import name_labels, order_names
-from bertft_helpers.reading.report import FOUND_OUT, Format, Reading
+from bertft_helpers.reading.report import FOUND_OUT, Format, Reading, refuse_unused
 from bertft_helpers.tables import parquet_files, read_table
 from bertft_helpers.validation import check_texts, is_blank
 
@@ -78,6 +78,7 @@ def read_texts(
     if not path.exists():
         raise MissingError(f"no data at {str(source)!r}: give a folder, a file, 'news' or 'ag_news'")
     if path.is_dir() and not parquet_files(path):
+        refuse_unused(how, path.name, ["encoding"])
         ids, texts, folders, reading = read_class_folders(path, how.encoding)
         return build(ids, texts, name_labels(folders, path.name, on_note=reading.note)), reading
     return _read_table(path, text_column, label_column, how)

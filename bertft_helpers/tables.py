@@ -16,7 +16,7 @@ from bertft_helpers.reading.containers import is_hidden, opened, pieces, whole
 from bertft_helpers.reading.delimited import read_delimited
 from bertft_helpers.reading.encodings import decode, decoded_lines
 from bertft_helpers.reading.records import read_excel, read_json, read_parquet
-from bertft_helpers.reading.report import FOUND_OUT, Format, Reading
+from bertft_helpers.reading.report import FOUND_OUT, MEANT_FOR, Format, Reading, refuse_unused
 
 __all__ = [
     "DELIMITED",
@@ -55,11 +55,13 @@ def open_table(path: Path, wanted: Sequence[str] = (), how: Format = FOUND_OUT) 
     """
     path = Path(path)
     if path.is_dir() and (files := parquet_files(path)):
+        refuse_unused(how, path.name)
         with _all_of(path, files, wanted) as table:
             yield table
         return
     with opened(path, ENDINGS) as (ending, file):
         reading = Reading(path.name)
+        refuse_unused(how, path.name, _known_of(ending))
         if ending == ".parquet":
             yield Table(*read_parquet(whole(file, path), reading, path.stat().st_size, wanted), reading)
         elif ending == ".xlsx":
@@ -68,6 +70,13 @@ def open_table(path: Path, wanted: Sequence[str] = (), how: Format = FOUND_OUT) 
             blocks = decoded_lines(pieces(file, path), reading, how.encoding)
             lines = (line for block in blocks for line in block)
             yield _of_lines(lines, ending, reading, how, wanted)
+
+
+def _known_of(ending: str) -> Sequence[str]:
+    """What can be known of such a file beforehand, as fields of ``Format``."""
+    if ending in DELIMITED:
+        return list(MEANT_FOR)
+    return {".parquet": [], ".xlsx": ["header"]}.get(ending, ["encoding"])
 
 
 def _of_lines(lines: Iterator[str], ending: str, reading: Reading, how: Format, wanted: Sequence[str]) -> Table:

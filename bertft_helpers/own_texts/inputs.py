@@ -6,6 +6,7 @@ import contextlib
 import io
 import itertools
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -13,8 +14,8 @@ from typing import Any, NamedTuple, cast
 from bertft_helpers.errors import UserError
 from bertft_helpers.reading.containers import opened, pieces
 from bertft_helpers.reading.encodings import decoded_lines, read_text
-from bertft_helpers.reading.folders import texts_below
-from bertft_helpers.reading.report import FOUND_OUT, Format, Reading
+from bertft_helpers.reading.folders import name_encodings, texts_below
+from bertft_helpers.reading.report import FOUND_OUT, Format, Reading, refuse_unused
 from bertft_helpers.tables import ENDINGS, open_table, parquet_files
 
 __all__ = ["BLOCK", "FILE", "STANDARD_INPUT", "Block", "Input", "open_input"]
@@ -61,6 +62,7 @@ def _blocks(rows: Iterable[tuple[int, dict[str, Any]]]) -> Iterator[Block]:
 
 
 def _lines(name: str, written: Iterator[bytes], text_column: str, how: Format) -> Input:
+    refuse_unused(how, name, ["encoding"])
     reading = Reading(name, "one text a line")
 
     def blocks() -> Iterator[Block]:
@@ -75,15 +77,18 @@ def _lines(name: str, written: Iterator[bytes], text_column: str, how: Format) -
 def _folder(folder: Path, text_column: str, how: Format) -> Input:
     if text_column == FILE:
         raise UserError(f"the column {FILE!r} gets the names of the files; name another with --text")
-    reading = Reading(folder.name, "one text a file")
+    refuse_unused(how, folder.name, ["encoding"])
+    reading, encodings = Reading(folder.name, "one text a file"), Counter[str]()
 
     def rows() -> Iterator[tuple[int, dict[str, Any]]]:
         for file in texts_below(folder):
             text, own = read_text(file.read_bytes(), str(file.relative_to(folder)), how.encoding)
             reading.rows += 1
+            encodings[own.encoding] += 1
             for note in own.notes:
                 reading.note(note)
             yield reading.rows, {FILE: file.relative_to(folder).as_posix(), text_column: text}
+        reading.encoding = name_encodings(encodings)
 
     blocks = _blocks(rows())
     first = next(blocks, None)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from bertft_helpers.errors import UserError
+from bertft_helpers.errors import MissingError, UserError
 from bertft_helpers.files import new_file, sweep
 from bertft_helpers.inference import TextClassifier
 from bertft_helpers.own_texts.inputs import STANDARD_INPUT, Block, open_input
@@ -75,6 +75,8 @@ def _check_out(source: str, out: Path | None) -> None:
         return
     if out.suffix.lower() not in WRITTEN:
         raise UserError(f"--out {out} has the ending {out.suffix!r}; allowed are {', '.join(WRITTEN)}")
+    if not out.parent.is_dir():
+        raise MissingError(f"--out {out}: there is no folder {out.parent}; make it first, or name another")
     if source != STANDARD_INPUT and out.exists() and out.samefile(source):
         raise UserError(f"--out {out} is the file that is read; give another name")
 

@@ -143,7 +143,8 @@ def _about_language(prepared: Prepared) -> str:
     if prepared.unknown_share > 0.01:
         return (
             f"{prepared.unknown_share:.1%} of the word pieces are [UNK]: the checkpoint does not know these "
-            "characters, so what they say is lost. Choose a checkpoint made for the language of the texts."
+            "characters, or they are words of over 100 letters, so what they say is lost. Choose a checkpoint made for "
+            "the language of the texts, or look for texts without spaces."
         )
     if prepared.pieces_per_word > 2.5:
         return (

@@ -12,7 +12,7 @@ from datasets import Dataset, DatasetDict
 from bertft_helpers.data import read_texts
 from bertft_helpers.errors import UserError
 from bertft_helpers.own_texts.hub import hub_name, read_hub
-from bertft_helpers.reading.report import FOUND_OUT, Format, Reading
+from bertft_helpers.reading.report import FOUND_OUT, Format, Reading, refuse_unused
 from bertft_helpers.tables import visible
 
 __all__ = ["SMALLEST_CLASS", "Source", "digest_of", "load_source", "rows_by_class", "split_by_class", "take_parts"]
@@ -34,6 +34,7 @@ def load_source(source: str, text_column: str = "text", label_column: str = "lab
     FileNotFoundError, and ValueError naming file, rows or columns.
     """
     if (found := hub_name(source)) is not None:
+        refuse_unused(how, source)
         return Source(*read_hub(found, text_column, label_column))
     return Source(*read_texts(source, text_column, label_column, how))
 

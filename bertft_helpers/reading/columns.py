@@ -62,6 +62,8 @@ def require_columns(present: Sequence[str], name: str, wanted: Sequence[str], ma
         return
     alike = [other for column in missing for other in present if other.casefold() == column.casefold()]
     advice = f" Did you mean {', '.join(map(repr, alike))}?" if alike else " Name the columns with --text and --label."
+    if len(present) == 1 and all(column in present[0] for column in missing):
+        advice += " If its fields are parted by another character, name that with --delimiter."
     if may_lack_header and not alike:
         advice += " A file without a header is read with --no-header; its columns are called 1, 2, 3."
     shown = ", ".join(str(column) for column in present[:20])

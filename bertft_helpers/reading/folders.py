@@ -13,7 +13,7 @@ from bertft_helpers.reading.containers import is_hidden
 from bertft_helpers.reading.encodings import read_text
 from bertft_helpers.reading.report import Reading
 
-__all__ = ["PARTS", "TextFiles", "find_texts", "read_class_folders", "texts_below"]
+__all__ = ["PARTS", "TextFiles", "find_texts", "name_encodings", "read_class_folders", "texts_below"]
 
 PARTS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval", "unsup"}
 
@@ -80,10 +80,10 @@ def read_class_folders(folder: Path, encoding: str | None = None) -> tuple[list[
         text, own = read_text(_content(file), f"{file.parent.name}/{file.name}", encoding)
         ids.append(f"{file.parent.name}/{file.stem}")
         texts.append(text)
-        encodings[own.encoding.split(" in ")[0]] += 1
+        encodings[own.encoding] += 1
         if own.notes:
             others.append(ids[-1])
-    reading.encoding = ", ".join(f"{name} ({count} files)" for name, count in encodings.most_common())
+    reading.encoding = name_encodings(encodings)
     if others:
         shown = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
         reading.note(f"not all lines of {shown} are UTF-8; these were read as Windows-1252 (--encoding names another)")
@@ -100,6 +100,14 @@ def read_class_folders(folder: Path, encoding: str | None = None) -> tuple[list[
     if empty:
         reading.note(f"{folder.name}: no .txt files in {', '.join(empty[:5])}, so no class of that name")
     return ids, texts, [file.parent.name for file in found.files], reading
+
+
+def name_encodings(found: Counter[str]) -> str:
+    """The encodings of files with how many have each, without the rows that only one file has."""
+    counts = Counter[str]()
+    for name, count in found.items():
+        counts[name.split(" in ")[0]] += count
+    return ", ".join(f"{name} ({count} files)" for name, count in counts.most_common())
 
 
 def _content(file: Path) -> bytes:

@@ -99,7 +99,7 @@ def about_names(names: Sequence[str]) -> list[str]:
     groups = [group for group in alike.values() if len(group) > 1]
     found = [
         f"the classes {' and '.join(f'{name!r} ({counts[name]} rows)' for name in group)} differ only in case, spaces, "
-        "accents or zeros; they are different classes here"
+        "accents, marks or zeros; they are different classes here"
         for group in groups[:ALIKE]
     ]
     if len(groups) > ALIKE:
@@ -116,8 +116,9 @@ def about_names(names: Sequence[str]) -> list[str]:
 
 
 def _bare(name: str) -> str:
-    """A name without case, accents, white space, hyphens and leading zeros: equal for those that look alike."""
+    """A name without case, accents, white space, hyphens, leading zeros and marks around it: equal for those alike."""
     if re.fullmatch(r"-?[0-9.]+", name):
         return re.sub(r"^(-?)0+(?=[0-9])", r"\1", name.rstrip("0").rstrip(".") if "." in name else name)
     apart = unicodedata.normalize("NFKD", name.replace("&amp;", "&").casefold())
-    return re.sub(r"[\s_-]+", "", "".join(one for one in apart if not unicodedata.combining(one))) or name
+    letters = "".join(one for one in apart if not unicodedata.combining(one))
+    return re.sub(r"[\s_-]+", "", letters).strip(".,:;!?'\"") or name

@@ -159,14 +159,46 @@ def read_parquet(
     reading.kind = "Parquet"
     columns = name_columns(table.schema_arrow.names, reading, wanted)
     require_columns(columns, reading.name, wanted)
-    return columns, _parquet_rows(table, columns, reading)
+    return columns, _parquet_rows(table, columns, _class_names(table, columns, reading), reading)
 
 
-def _parquet_rows(table: Any, columns: Sequence[str], reading: Reading) -> Iterator[Row]:
+def _class_names(table: Any, columns: Sequence[str], reading: Reading) -> dict[str, list[str]]:
+    """Names of classes by column, where the library datasets wrote numbers and kept the names beside the table."""
+    try:
+        features = json.loads(table.schema_arrow.metadata[b"huggingface"])["info"]["features"]
+        kinds = [features[name] for name in table.schema_arrow.names]
+        found = {
+            column: [str(name) for name in kind["names"]]
+            for column, kind in zip(columns, kinds, strict=True)
+            if isinstance(kind, dict) and kind.get("_type") == "ClassLabel"
+        }
+    except (KeyError, TypeError, ValueError):  # no such note in the file, or one of another version
+        return {}
+    for column in found:
+        reading.note(
+            f"{reading.name}: the column {column!r} holds numbers of classes, read as the names kept with them"
+        )
+    return found
+
+
+def _named(values: list[Any], names: Sequence[str], column: str, reading: Reading) -> list[str | None]:
+    """Names for numbers of classes; None where there is no label, which is -1 there."""
+    if wrong := sorted({value for value in values if value is not None and not -1 <= value < len(names)}):
+        raise UserError(
+            f"{reading.name}: {column!r} holds {wrong[0]}, but names only {len(names)} classes; write it again"
+        )
+    return [None if value is None or value < 0 else names[value] for value in values]
+
+
+def _parquet_rows(table: Any, columns: Sequence[str], names: dict[str, list[str]], reading: Reading) -> Iterator[Row]:
     row = 0
     try:
         for batch in table.iter_batches(ROWS_AT_ONCE):
-            for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            held = [column.to_pylist() for column in batch.columns]
+            for place, column in enumerate(columns):
+                if column in names:
+                    held[place] = _named(held[place], names[column], column, reading)
+            for values in zip(*held, strict=True):
                 row += 1
                 reading.rows += 1
                 yield row, dict(zip(columns, values, strict=True))

@@ -5,9 +5,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-__all__ = ["FOUND_OUT", "QUOTING", "Format", "Reading", "RowNumbers", "name_rows"]
+from bertft_helpers.errors import UserError
+
+__all__ = ["FOUND_OUT", "MEANT_FOR", "QUOTING", "Format", "Reading", "RowNumbers", "name_rows", "refuse_unused"]
 
 QUOTING = ("auto", "csv", "none")
+MEANT_FOR = {  # by field of Format: the option, and the files that have such a thing
+    "encoding": ("--encoding", "files of text"),
+    "delimiter": ("--delimiter", "CSV and TSV"),
+    "quoting": ("--quoting", "CSV and TSV"),
+    "header": ("--no-header", "CSV, TSV and Excel"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +34,14 @@ class Format:
 
 
 FOUND_OUT = Format()  # nothing is known beforehand
+
+
+def refuse_unused(how: Format, name: str, used: Sequence[str] = ()) -> None:
+    """Raise ValueError for what was said of a source that has no such thing; ``used`` are the fields that count."""
+    said = [field for field in MEANT_FOR if getattr(how, field) != getattr(FOUND_OUT, field) and field not in used]
+    if said:
+        meant = " and ".join("{} (for {})".format(*MEANT_FOR[field]) for field in said)
+        raise UserError(f"{name} has no use for {meant}; leave it out, or check that this is the right file")
 
 
 @dataclasses.dataclass
