@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow
+import pyarrow.parquet
 import pytest
 import torch
+from datasets import ClassLabel, Dataset, Features, Value
 from transformers import BertConfig, BertForSequenceClassification
 
+from bertft_helpers import containers
 from bertft_helpers.batching import BucketBatchSampler, EncodedTexts, encode_dataset, make_loader, truncate
 from bertft_helpers.config import TrainConfig
 from bertft_helpers.data import load_texts, read_texts, split
@@ -102,9 +106,6 @@ def parquet_bomb(rows: int, length: int) -> Callable[[Path], object]:
     """A small file that unpacks to ``rows`` times ``length`` characters."""
 
     def load(folder: Path) -> object:
-        import pyarrow
-        import pyarrow.parquet
-
         column = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * rows, "int8"), ["x" * length])
         pyarrow.parquet.write_table(pyarrow.table({"text": column, "label": column}), folder / "news.parquet")
         return load_texts(folder / "news.parquet")
@@ -282,6 +283,26 @@ CASES: dict[str, tuple[Callable[[Path], object], type[Exception], list[str]]] = 
     ),
     "a quoting that does not exist": (table(TWO_ROWS, quoting="all"), ValueError, ["'all'", "auto, csv, none"]),
     "a delimiter of two characters": (table(TWO_ROWS, delimiter="||"), ValueError, ["'||'", "one character"]),
+    "another delimiter than is known": (
+        table(b"text^label\na^b\n", columns=("text", "label")),
+        ValueError,
+        ["it has text^label", "--delimiter"],
+    ),
+    "a delimiter for JSON": (
+        table(b'[{"text": "a"}]', "news.json", delimiter=";"),
+        ValueError,
+        ["news.json has no use for --delimiter (for CSV and TSV)", "leave it out"],
+    ),
+    "quoting and an encoding for Parquet": (
+        table(b"", "news.parquet", quoting="none", encoding="utf-8"),
+        ValueError,
+        ["--encoding (for files of text) and --quoting (for CSV and TSV)"],
+    ),
+    "no header for class folders": (
+        lambda folder: folder_of("x/1.txt", "y/1.txt")(folder) and read_texts(folder, how=Format(header=False)),
+        ValueError,
+        ["no use for --no-header (for CSV, TSV and Excel)"],
+    ),
     # headers
     "a table without a header": (
         table(b"the owl,birds\nthe fig,fruit\n", columns=("text", "label")),
@@ -371,6 +392,13 @@ def excel(rows: list[list[object]], sheets: int = 1) -> bytes:
 
 def parquet(**columns: list[object]) -> bytes:
     pd.DataFrame(columns).to_parquet(buffer := io.BytesIO())
+    return buffer.getvalue()
+
+
+def numbered_parquet(texts: list[str], labels: list[int], names: list[str]) -> bytes:
+    """A file as ``datasets.Dataset.to_parquet`` writes it: numbers in the column, their names beside the table."""
+    features = Features({"text": Value("string"), "label": ClassLabel(names=names)})
+    Dataset.from_dict({"text": texts, "label": labels}, features=features).to_parquet(buffer := io.BytesIO())
     return buffer.getvalue()
 
 
@@ -609,6 +637,18 @@ READ: dict[str, tuple[dict[str, bytes], dict[str, Any], list[tuple[str, str]], l
         [("a", "True"), ("b", "False")],
         [],
     ),
+    "names of classes that the library datasets keeps beside their numbers": (
+        {"n.parquet": numbered_parquet(["a", "b"], [1, 0], ["tools", "birds"])},
+        {},
+        [("a", "birds"), ("b", "tools")],
+        ["'label' holds numbers, read as the names"],
+    ),
+    "labels that differ in a full stop": (
+        {"n.csv": b"text,label\na,birds\nb,birds.\n"},
+        {},
+        [("a", "birds"), ("b", "birds.")],
+        ["'birds' (1 rows) and 'birds.' (1 rows) differ only"],
+    ),
     "truth values in Parquet": (
         {"n.parquet": parquet(text=["a", "b"], label=[True, False])},
         {},
@@ -678,6 +718,26 @@ def test_bad_input_is_refused_in_words_that_help(name: str, tmp_path: Path) -> N
 def test_there_are_at_least_forty_cases(report: Callable[[str, object], None]) -> None:
     assert len(CASES) >= 40
     report("kinds of bad input refused in words that help", len(CASES))
+
+
+def test_a_parquet_file_is_judged_by_the_size_that_it_declares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = pyarrow.table({"text": ["x" * 1_000] * 4_000})
+    pyarrow.parquet.write_table(rows, tmp_path / "news.parquet", compression="zstd", use_dictionary=False)
+    assert len(read_table(tmp_path / "news.parquet", ["text"])[0]) == 4_000
+    monkeypatch.setattr(containers, "MOST_UNPACKED", 2**20)  # a real one would need a gigabyte
+    with pytest.raises(UserError, match=r"news\.parquet of .* bytes unpacks to 4,0.* bytes or more"):
+        read_table(tmp_path / "news.parquet", ["text"])
+
+
+def test_a_number_of_a_class_without_a_name_is_refused(tmp_path: Path) -> None:
+    pyarrow.parquet.write_table(
+        pyarrow.table({"text": ["a", "b"], "label": [0, 2]}).replace_schema_metadata(
+            pyarrow.parquet.read_schema(io.BytesIO(numbered_parquet(["a"], [0], ["x", "y"]))).metadata
+        ),
+        tmp_path / "news.parquet",
+    )
+    with pytest.raises(UserError, match="'label' holds 2, but has names for 0 to 1"):
+        load_texts(tmp_path / "news.parquet")
 
 
 def test_an_unreadable_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

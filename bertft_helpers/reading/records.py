@@ -175,9 +175,7 @@ def _class_names(table: Any, columns: Sequence[str], reading: Reading) -> dict[s
     except (KeyError, TypeError, ValueError):  # no such note in the file, or one of another version
         return {}
     for column in found:
-        reading.note(
-            f"{reading.name}: the column {column!r} holds numbers of classes, read as the names kept with them"
-        )
+        reading.note(f"{reading.name}: the column {column!r} holds numbers, read as the names of classes beside them")
     return found
 
 
@@ -185,7 +183,7 @@ def _named(values: list[Any], names: Sequence[str], column: str, reading: Readin
     """Names for numbers of classes; None where there is no label, which is -1 there."""
     if wrong := sorted({value for value in values if value is not None and not -1 <= value < len(names)}):
         raise UserError(
-            f"{reading.name}: {column!r} holds {wrong[0]}, but names only {len(names)} classes; write it again"
+            f"{reading.name}: {column!r} holds {wrong[0]}, but has names for 0 to {len(names) - 1}; write it again"
         )
     return [None if value is None or value < 0 else names[value] for value in values]
 

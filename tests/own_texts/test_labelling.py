@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bertft_helpers.data import repair
-from bertft_helpers.errors import UserError
+from bertft_helpers.errors import MissingError, UserError
 from bertft_helpers.inference import Prediction
 from bertft_helpers.own_texts.labelling import label_file
 from bertft_helpers.own_texts.long_texts import LONGEST, without_middle
@@ -51,6 +51,24 @@ def test_an_answer_never_replaces_a_column_of_its_name(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"in\.jsonl, row 2 has a column 'predicted_label'"):
         label_file(Stub(), str(tmp_path / "in.jsonl"), tmp_path / "new.jsonl")
     assert not (tmp_path / "new.jsonl").exists()
+
+
+def test_what_only_tables_have_is_refused_for_lines(tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("x\n")
+    with pytest.raises(UserError, match=r"in\.txt has no use for --delimiter \(for CSV and TSV\)"):
+        label_file(Stub(), str(tmp_path / "in.txt"), tmp_path / "out.csv", how=Format(delimiter=";"))
+
+
+def test_the_encodings_of_a_folder_are_said(tmp_path: Path) -> None:
+    for name, content in {"1": "ä".encode("utf-16"), "2": b"b", "3": b"\xa35"}.items():
+        (tmp_path / f"{name}.txt").write_bytes(content)
+    done = label_file(Stub(), str(tmp_path), tmp_path / "out.csv")
+    assert done.reading.encoding == "UTF-16 (1 files), UTF-8 (1 files), UTF-8 with Windows-1252 (1 files)"
+
+
+def test_a_folder_to_write_in_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MissingError, match=r"there is no folder .*nowhere; make it first"):
+        label_file(Stub(), str(tmp_path / "in.csv"), tmp_path / "nowhere" / "out.csv")
 
 
 def test_the_file_that_is_read_is_not_written_over(tmp_path: Path) -> None:
