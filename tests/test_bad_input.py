@@ -19,7 +19,6 @@ import torch
 from datasets import ClassLabel, Dataset, Features, Value
 from transformers import BertConfig, BertForSequenceClassification
 
-from bertft_helpers import containers
 from bertft_helpers.batching import BucketBatchSampler, EncodedTexts, encode_dataset, make_loader, truncate
 from bertft_helpers.config import TrainConfig
 from bertft_helpers.data import load_texts, read_texts, split
@@ -28,6 +27,7 @@ from bertft_helpers.evaluation import evaluate
 from bertft_helpers.models import build_classifier
 from bertft_helpers.own_texts.hub import hub_name
 from bertft_helpers.pretrained import find_checkpoint, load_tokenizer
+from bertft_helpers.reading import containers
 from bertft_helpers.reading.labels import name_labels
 from bertft_helpers.reading.report import Format
 from bertft_helpers.tables import read_table
