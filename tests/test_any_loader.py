@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -72,6 +74,17 @@ def test_fit_trains_from_transformers_own_loader(model) -> None:
     assert [step.targets for step in history.steps] == [6, 1, 6, 1]
     assert len(history.epochs) == 2
     assert not torch.equal(parameters_of(model)["classifier.weight"], before)
+
+
+def test_the_readmes_script_trains_from_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"```python\n(from datasets import Dataset\n.*?)```", readme, flags=re.DOTALL)
+    rows = [f"text {n} is {('bad', 'good')[n % 2]},{n % 2}" for n in range(20)]
+    (tmp_path / "reviews.csv").write_text("\n".join(["text,label", *rows]))
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    exec(script, names)
+    assert sum(step.targets for step in names["history"].steps) == 16 * len(names["history"].epochs)
 
 
 def orders_of(model: BertForSequenceClassification, sampler: Sampler) -> list[list[int]]:

@@ -17,7 +17,7 @@ LAUNCHED = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-
 
 def train(folder: Path, out: str, *launcher: str) -> subprocess.CompletedProcess[str]:
     columns = ("--text", "words", "--label", "kind", "--checkpoint", folder / "checkpoint", "--device", "cpu")
-    options = ("--out", folder / out, "--epochs", 2, "--learning-rate", 0.01, "--batch-size", 8)
+    options = ("--exact", "--out", folder / out, "--epochs", 2, "--learning-rate", 0.01, "--batch-size", 8)
     command = [sys.executable, "-m", *launcher, "train", folder / "texts.csv", *columns, *options]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, timeout=240)
