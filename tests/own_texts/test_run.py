@@ -132,6 +132,19 @@ def test_the_rate_belongs_to_the_checkpoint_unless_it_is_given() -> None:
     assert rates == [2e-4, 3e-5, 1e-3]
 
 
+@pytest.mark.parametrize(
+    ("texts", "validation", "test", "expected"),
+    [(3, 0.4, 0.4, (1, 1, 1)), (4, 0.4, 0.4, (1, 1, 2)), (4, 0.1, 0.7, (1, 1, 2)), (7, 0.4, 0.4, (1, 3, 3))],
+)
+def test_large_shares_leave_every_class_a_text_in_each_part(
+    texts: int, validation: float, test: float, expected: tuple[int, int, int], tmp_path: Path
+) -> None:
+    data = write_csv(tmp_path / "a.csv", [(f"text {n} of {name}", name) for name in "xy" for n in range(texts)])
+    parts = split_by_class(load_source(str(data), "words", "kind").dataset, 0, validation, test)
+    for label in (0, 1):
+        assert tuple(list(parts[part]["label"]).count(label) for part in ("train", "validation", "test")) == expected
+
+
 @pytest.mark.parametrize(("classes", "per_class"), [(2, 3), (2, 50), (200, 3), (200, 4)])
 def test_every_class_is_in_every_part_and_no_row_twice(tmp_path: Path, classes: int, per_class: int) -> None:
     rows = [(f"text {label} {n}", f"class {label}") for label in range(classes) for n in range(per_class)]
