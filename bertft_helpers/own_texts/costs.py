@@ -41,7 +41,7 @@ class Meter:
         """Write the sums so far."""
         self._written = time.perf_counter()
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(exist_ok=True)  # not the run's folder, when somebody has removed it
             write_json(self.path, self.sums())
         except OSError:
             return
