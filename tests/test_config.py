@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bertft_helpers import training
+from bertft_helpers import failures, training
 from bertft_helpers.config import TrainConfig
 
 
@@ -61,6 +61,6 @@ def test_a_file_with_a_wrong_value_is_refused(tmp_path: Path) -> None:
 
 def test_fit_reads_every_setting() -> None:
     """A setting that the loop ignores would promise something that does not happen."""
-    source = Path(training.__file__).read_text(encoding="utf-8")
+    source = "".join(Path(module.__file__).read_text(encoding="utf-8") for module in (training, failures))
     ignored = [field.name for field in dataclasses.fields(TrainConfig) if f"config.{field.name}" not in source]
     assert ignored == []
