@@ -51,7 +51,7 @@ from bertft_helpers.speed.choice import Choice, set_up, take_down
 from bertft_helpers.speed.vocabulary import compact_vocabulary, restore_vocabulary
 from bertft_helpers.training import EarlyStopping, steps_per_run
 
-__all__ = ["OnStep", "Say", "TaskRecord", "run_task", "train", "train_classifier"]
+__all__ = ["OnStep", "Say", "run_task", "train", "train_classifier"]
 
 Say = Callable[[str], None]
 OnStep = Callable[[int, int], None]  # (batches done, batches planned) in this call

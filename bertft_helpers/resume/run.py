@@ -18,7 +18,7 @@ from bertft_helpers.resume.states import DamagedStateError, one_writer, states_i
 from bertft_helpers.training import close_epoch, groups_of, switch_weights, train_step
 from bertft_helpers.validation import check_run
 
-__all__ = ["Run", "fit_resumable"]
+__all__ = ["fit_resumable"]
 
 
 def fit_resumable(

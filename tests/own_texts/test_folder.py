@@ -121,7 +121,7 @@ def test_what_a_run_costs_is_summed_over_its_calls(
     sums.write_text(json.dumps(json.loads(sums.read_text()) | {"training_seconds": 5000.0, "peak_memory_mb": 10**6}))
     run = train()["run"]
     assert run["calls"] == 2
-    assert 5000 < run["training_seconds"] < 5100
+    assert 5000 <= run["training_seconds"] < 5100  # this call adds seconds that may round to none
     assert run["peak_memory_mb"] == 10**6
 
 

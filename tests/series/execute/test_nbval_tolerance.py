@@ -57,7 +57,7 @@ def compared(path: Path, capfd: pytest.CaptureFixture[str], cell_timeout: int = 
 def test_an_undamaged_lesson_is_equal_to_its_fresh_run(stored_lesson: Path, capfd: pytest.CaptureFixture[str]) -> None:
     equal, said = compared(stored_lesson, capfd)
     assert equal, said
-    assert "12 passed" in said  # every code cell of the complete lesson, none skipped
+    assert "13 passed" in said  # every code cell of the complete lesson, none skipped
 
 
 @pytest.mark.slow

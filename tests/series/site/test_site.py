@@ -198,6 +198,7 @@ def assert_a_term_explains_itself_to_the_keyboard(page: Page, site: Path) -> Non
 def test_texts_of_a_hostile_data_set_stay_texts(tmp_path: Path) -> None:
     pytest.importorskip("myst_nb")
     lesson = nbformat.v4.new_notebook(cells=[text("# Q5 · ?"), code("texts"), code("print(texts)"), code("table")])
+    lesson.metadata.language_info = {"name": "python", "pygments_lexer": "ipython3"}
     everything = "\n".join(ACTING_TEXTS)
     lesson.cells[1].outputs = [nbformat.v4.new_output("display_data", data={"text/plain": everything})]
     lesson.cells[2].outputs = [nbformat.v4.new_output("stream", text=f"{everything}\n✓ {ACTING_TEXTS[0]}\n")]
