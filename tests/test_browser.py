@@ -149,7 +149,7 @@ def cell_with(page: Page, content: str) -> Locator:
 
 
 def unfold_first_answer(page: Page) -> None:
-    cell = page.locator(".jp-CodeCell", has=page.locator(".jp-InputPlaceholder")).first
+    _setup, cell, *_ = page.locator(".jp-CodeCell", has=page.locator(".jp-InputPlaceholder")).all()
     assert cell.locator(".cm-content").count() == 0, "the solution should not be seen before it is asked for"
     cell.evaluate("cell => { cell.dataset.answer = '1' }")
     cell.locator(".jp-InputPlaceholder").click()
