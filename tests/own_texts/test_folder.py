@@ -52,7 +52,7 @@ def finished(given: Path, tmp_path: Path) -> Path:
 
 
 def at_step(number: int, act: Callable[[], object]) -> Callable[[int, int], None]:
-    """Do something before a batch: three of them are an epoch."""
+    """Do something before a batch: two of them are an epoch."""
 
     def on_step(done: int, planned: int) -> None:
         if done == number:

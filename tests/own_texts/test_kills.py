@@ -26,7 +26,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def training(given: Path, out: Path) -> dict[str, Any]:
-    """What a run of two epochs is asked for, each of three steps and with a state of its own."""
+    """What a run of two epochs is asked for, each of two steps."""
     columns = {"text_column": "words", "label_column": "kind"}
     settings = {
         "checkpoint": str(given / "checkpoint"),

@@ -11,26 +11,57 @@ __all__ = ["EVERYDAY", "Term", "glossary_page", "hover_definitions", "terms_of"]
 _ENTRY = re.compile(r"^- \*\*(?P<name>.+?)\*\*\s*(?P<lesson>\(\[.+?\]\(.+?\)\))?:\s*(?P<definition>.+)$", re.MULTILINE)
 _SHORT = re.compile(r"(?P<long>.+?) \((?P<short>[\w-]+)\)")
 # Terms that are everyday words as well: in running text they mostly mean the everyday thing, so nothing hovers there.
-EVERYDAY = {
-    *("abstain", "batch", "block", "boundary", "buffer", "configuration", "coverage", "draw", "environment", "extra"),
-    *("head", "interaction", "layer", "label", "mask", "norm", "pair", "recall", "report", "run", "seed", "slice"),
-    *(
+EVERYDAY = set(
+    [
+        "abstain",
+        "batch",
+        "block",
+        "boundary",
+        "buffer",
+        "configuration",
+        "coverage",
+        "draw",
+        "environment",
+        "extra",
+        "head",
         "history",
         "id",
+        "interaction",
+        "label",
+        "layer",
         "lead",
         "leak",
         "lock",
+        "mask",
         "nat",
+        "norm",
         "offset",
         "packing",
+        "pair",
         "pipeline",
+        "precision",
+        "recall",
         "recipe",
+        "report",
         "revision",
+        "run",
         "schedule",
-    ),
-    *("schedule", "precision", "stride", "target", "wheel"),
-    *("span", "step", "study", "support", "template", "token", "view", "width", "word"),
-}
+        "seed",
+        "slice",
+        "span",
+        "step",
+        "stride",
+        "study",
+        "support",
+        "target",
+        "template",
+        "token",
+        "view",
+        "wheel",
+        "width",
+        "word",
+    ]
+)
 
 
 class Term(NamedTuple):

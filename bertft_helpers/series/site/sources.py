@@ -137,7 +137,9 @@ class Sources:
         return {
             "project": "Fine-tuning BERT in PyTorch",
             "extensions": [
-                *("myst_nb", "sphinx.ext.autodoc", "sphinx.ext.viewcode"),
+                "myst_nb",
+                "sphinx.ext.autodoc",
+                "sphinx.ext.viewcode",
                 "bertft_helpers.series.site.extension",
             ],
             "nb_execution_mode": "off",
