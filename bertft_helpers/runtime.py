@@ -6,7 +6,7 @@ import contextlib
 import os
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +97,26 @@ def quiet_libraries() -> None:
     datasets.disable_progress_bars()
     transformers_logging.disable_progress_bar()
     threadpool_limits(1, user_api="blas")
+
+
+def megabytes_kept(forward: Callable[[], torch.Tensor]) -> float:
+    """Megabytes of activations that autograd keeps for the backward pass of what ``forward`` returns.
+
+    Parameters don't count, since they are in memory anyway; what several operations keep counts once.
+    """
+    kept: dict[int, int] = {}  # address of a storage -> its bytes
+
+    def count(tensor: torch.Tensor) -> torch.Tensor:
+        if not isinstance(tensor, torch.nn.Parameter):
+            storage = tensor.untyped_storage()
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor.detach()  # holds the numbers, so that no address is used twice, but not their graph
+
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+        result = forward()  # held, so that its graph lives while we count
+        megabytes = sum(kept.values()) / 1e6
+        del result
+    return megabytes
 
 
 def reset_peak_memory() -> None:

@@ -14,7 +14,7 @@ from matplotlib.path import Path
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from bertft_helpers import diagrams, sketches
+from bertft_helpers import diagrams, shapes, sketches
 from bertft_helpers.diagrams import Part, Task
 from bertft_helpers.drawing import SMALLEST, Sheet
 from bertft_helpers.errors import UserError
@@ -73,6 +73,9 @@ DRAWINGS: dict[str, Draw] = {
     "masked_attention": lambda n: diagrams.masked_attention(tokens(n), numbers(n)[:, 0], [1] * (n - 1) + [0], "Mask"),
     "heads_by_task": lambda n: diagrams.heads_by_task(
         [Task(f"{token(k)} {k}", ("first", "each")[k % 2], "linear 768 → 2", LONG) for k in range(n)], "Heads"
+    ),
+    "classification_head": lambda n: shapes.classification_head(
+        [*tokens(n), "[PAD]"], [f"{token(k)} {k}" for k in range(n)], 128, 1024, "mean of the real tokens", "Head"
     ),
     "padding_grids": lambda n: sketches.padding_grids({LONG: [(k + 1, n) for k in range(n)], "cut": [(1, 1)] * n}, "P"),
     "split_bar": split_bar,

@@ -174,3 +174,13 @@ def test_an_old_gpu_on_which_no_kernel_runs_does_not_work(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(torch, "ones", no_kernel)
     assert not runtime.device_works("cuda")
+
+
+def test_what_autograd_keeps_is_counted_once_and_without_parameters() -> None:
+    inputs = torch.ones(1_000, 250)  # a megabyte
+    linear = torch.nn.Linear(250, 250, bias=False)
+    assert runtime.megabytes_kept(lambda: linear(inputs).sum()) == 1
+    assert runtime.megabytes_kept(lambda: (linear(inputs) + linear(inputs)).sum()) == 1  # kept by two operations
+    assert runtime.megabytes_kept(lambda: linear(inputs).tanh().sum()) == 2  # and the result of tanh
+    linear.requires_grad_(False)
+    assert runtime.megabytes_kept(lambda: linear(inputs).tanh().sum()) == 0
