@@ -11,7 +11,17 @@ from matplotlib.figure import Figure
 from bertft_helpers.drawing import FAINT, INK, NORMAL, ROLES, SMALLEST, Sheet, shortened, widest, width_of
 from bertft_helpers.errors import UserError
 
-__all__ = ["CYCLE", "Span", "memory_stack", "padding_grids", "ring", "split_bar", "task_grid", "timeline"]
+__all__ = [
+    "CYCLE",
+    "Span",
+    "masked_words",
+    "memory_stack",
+    "padding_grids",
+    "ring",
+    "split_bar",
+    "task_grid",
+    "timeline",
+]
 
 CYCLE = ("token", "trained", "position", "segment", "loss", "frozen")  # for parts that have no meaning of their own
 
@@ -60,6 +70,24 @@ def _leak(sheet: Sheet, ends: Sequence[float], y: float, right: float, count: in
         sheet.arrow((end, y), (end, 0.66), colour=colour)
     sheet.arrow((min(ends), y), (right + 0.05, y), colour=colour, head=False)
     sheet.text((right + 0.15, y), f"{count:,} texts in both", SMALLEST, "left", colour)
+
+
+def masked_words(originals: Sequence[str], shown: Sequence[str], chosen: Sequence[bool], title: str = "") -> Figure:
+    """The game of masked words: a text's tokens, those that the network is shown, and the chosen ones, to be guessed."""
+    sheet, x = Sheet(), 0.0
+    for level, label in enumerate(("the text", "BERT sees", "BERT guesses")):
+        sheet.text((-0.15, 0.68 * level + 0.2), label, NORMAL, "right", FAINT)
+    for original, token, guessed in zip(originals, shown, chosen, strict=True):
+        names = shortened(original, 16), shortened(token, 16)
+        width = widest(names)
+        sheet.block(x, 0, width, text=names[0])
+        sheet.block(x, 0.68, width, text=names[1], role="token" if token == original else "loss")
+        sheet.arrow((x + width / 2, 0.42), (x + width / 2, 0.66))
+        if guessed:
+            sheet.block(x, 1.36, width, text=names[0], role="trained")
+            sheet.arrow((x + width / 2, 1.1), (x + width / 2, 1.34))
+        x += width + 0.1
+    return sheet.figure(title)
 
 
 def task_grid(

@@ -82,6 +82,9 @@ DRAWINGS: dict[str, Draw] = {
     "task_grid": lambda n: sketches.task_grid(
         [f"{token(k)} {k}" for k in range(n)], tokens(3), {(f"{token(0)} 0", token(1)): f"{LONG}\ntwo lines"}, "Grid"
     ),
+    "masked_words": lambda n: sketches.masked_words(
+        tokens(n), ["[MASK]", *tokens(n)[1:]], [k % 2 == 0 for k in range(n)], "Hidden"
+    ),
     "memory_stack": memory_stack,
     "ring": lambda n: sketches.ring(
         [f"step {k}" for k in range(max(n, 3))], "each batch", {"step 0": "loss"}, title="Ring"
