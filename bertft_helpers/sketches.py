@@ -73,7 +73,7 @@ def _leak(sheet: Sheet, ends: Sequence[float], y: float, right: float, count: in
 
 
 def masked_words(originals: Sequence[str], shown: Sequence[str], chosen: Sequence[bool], title: str = "") -> Figure:
-    """The game of masked words: a text's tokens, those that the network is shown, and the chosen ones, to be guessed."""
+    """The game of masked words: a text, the tokens that the network is shown, and the chosen ones, to be guessed."""
     sheet, x = Sheet(), 0.0
     for level, label in enumerate(("the text", "BERT sees", "BERT guesses")):
         sheet.text((-0.15, 0.68 * level + 0.2), label, NORMAL, "right", FAINT)
