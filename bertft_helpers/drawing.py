@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
+from matplotlib.patches import Ellipse, FancyArrowPatch, FancyBboxPatch, Rectangle
 from matplotlib.textpath import TextPath
 
 Point = tuple[float, float]
@@ -105,6 +105,11 @@ class Sheet:
             self.text(box.middle, text, size=size, weight=weight)
         return box
 
+    def disc(self, middle: Point, across: float, down: float) -> None:
+        """A white ellipse behind everything else that is drawn, of half the width ``across`` and height ``down``."""
+        self._add(Ellipse(middle, 2 * across, 2 * down, fc="#FFFFFF", ec="#DAD6CC", lw=1, zorder=0.5))
+        self._grow(Box(middle[0] - across, middle[1] - down, 2 * across, 2 * down))
+
     def bar(self, box: Box, share: float, role: str) -> None:
         """Fill the share (0 to 1) of a block from its left edge, below its text."""
         inner = (box.x + 0.04, box.y + 0.02), max(share, 0) * (box.width - 0.08), box.height - 0.04
@@ -194,7 +199,7 @@ class Sheet:
         self._add(FancyBboxPatch(*card, "round,pad=0,rounding_size=0.16", fc=PAPER, ec="#DAD6CC", lw=1, zorder=0))
         return self._figure
 
-    def _add(self, patch: FancyBboxPatch | Rectangle) -> None:
+    def _add(self, patch: Ellipse | FancyBboxPatch | Rectangle) -> None:
         self._axes.add_patch(patch)
 
     def _grow(self, box: Box) -> Box:

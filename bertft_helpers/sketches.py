@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from math import cos, pi, sin, tan
 from typing import NamedTuple
 
@@ -145,8 +146,11 @@ def ring(
     sheet = Sheet()
     radii = width_of(centre) / 2 + 0.15, 0.15 + 0.1 * centre.count("\n")
     sheet.text((0, 0), centre, weight="bold")
-    for circle in filter(None, (inner, steps)):
-        radii = _circle(sheet, circle, radii, roles or {})
+    if inner:
+        radii = _circle(sheet, inner, radii, roles or {})
+        radii = radii[0] + 0.3, radii[1] + 0.3
+        sheet.disc((0, 0), *radii)
+    _circle(sheet, steps, radii, roles or {})
     return sheet.figure(title)
 
 
@@ -156,14 +160,29 @@ def _circle(
     """Draw one ring around what fills ``within`` (half its width, half its height); the same of the ring itself."""
     width, count = widest(steps, least=1.0), len(steps)
     bend = -0.6 * tan(pi / 2 / count)  # nearly along the circle
-    down = max(within[1] + 0.65, 0.14 * count)  # neighbours at the sides are far enough apart
-    across = max(within[0] + width / 2 + 0.3, 1.3 * down)
-    places = [(across * x, down * y) for x, y in (_direction(step / count) for step in range(count))]
+    down = within[1] + 0.65
+    while not _apart(places := _around(count, within, width, down), width):
+        down += 0.05
     for (x, y), step in zip(places, steps, strict=True):
         sheet.block(x - width / 2, y - 0.2, width, text=step, role=roles.get(step, "plain"))
-    for start, end in zip(places, [*places[1:], places[0]], strict=True):
+    for start, end in pairwise([*places, places[0]]):
         sheet.arrow(_leaving(start, end, width), _leaving(end, start, width), bend=bend)
-    return across + width / 2, down + 0.2
+    return max(x for x, _ in places) + width / 2, max(y for _, y in places) + 0.2
+
+
+def _around(count: int, within: tuple[float, float], width: float, down: float) -> list[tuple[float, float]]:
+    """The middles of a ring's blocks on an ellipse that leaves room for what is within."""
+    across = max(within[0] + width / 2 + 0.3, 1.3 * down)
+    return [(across * x, down * y) for x, y in (_direction(step / count) for step in range(count))]
+
+
+def _apart(places: Sequence[tuple[float, float]], width: float) -> bool:
+    """Whether an arrow fits between the blocks of each two neighbours."""
+    room = 0.35
+    return all(
+        abs(x1 - x0) >= width + room or abs(y1 - y0) >= 0.4 + room
+        for (x0, y0), (x1, y1) in pairwise([*places, places[0]])
+    )
 
 
 def _direction(turn: float) -> tuple[float, float]:

@@ -32,6 +32,7 @@ import torch
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 TAG = "graduates:"
+NEEDED = {"imports", "parameters", "used-by-graduates"}  # tags of cells that graduating cells build on
 Functions = Mapping[str, Any]
 
 
@@ -77,7 +78,7 @@ def graduates(cell: nbformat.NotebookNode) -> list[str]:
 
 
 def lesson_functions(number: str, replace: Mapping[str, tuple[str, str]] | None = None) -> dict[str, Any]:
-    """What a lesson's imports, parameters and graduating cells define; ``replace`` maps a name to a change of its cell.
+    """What graduating cells and those they build on define; ``replace`` maps a name to a change of its cell.
 
     Raises AssertionError when the piece of source to be replaced does not occur.
     """
@@ -91,7 +92,7 @@ def lesson_functions(number: str, replace: Mapping[str, tuple[str, str]] | None 
                 old, new = replace[name]
                 assert old in source, f"{name}: the lesson's source does not contain {old!r}"
                 source = source.replace(old, new)
-        if names or "imports" in tags or "parameters" in tags:
+        if names or NEEDED & {*tags}:
             exec(compile(source, path.name, "exec", dont_inherit=True), namespace)
     return namespace
 

@@ -14,7 +14,8 @@ from matplotlib.path import Path
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from bertft_helpers import diagrams, shapes, sketches
+from bertft_helpers import arithmetic, diagrams, shapes, sketches
+from bertft_helpers.arithmetic import Move
 from bertft_helpers.diagrams import Part, Task
 from bertft_helpers.drawing import SMALLEST, Sheet
 from bertft_helpers.errors import UserError
@@ -62,7 +63,14 @@ def timeline(count: int) -> Figure:
     return sketches.timeline(lanes, {n + 0.5: f"thaw {token(n)}" for n in range(count)}, title="Time")
 
 
+def weight_step(count: int) -> Figure:
+    moves = [Move(f"{token(n)} {n}", tuple(by)) for n, by in enumerate(numbers(count).tolist())]
+    return arithmetic.weight_step((0.8, -0.5), moves, [Move("another rule", (-3, 0.1), "loss")], "A step")
+
+
 DRAWINGS: dict[str, Draw] = {
+    "weight_step": weight_step,
+    "cross_entropy": lambda n: arithmetic.cross_entropy(tokens(n), [*numbers(n)[1:, 0], 9.0], n - 1, "A loss"),
     "stack": stack,
     "frozen stack": lambda count: stack(count, "frozen"),
     "attention_head": attention_head,
@@ -182,6 +190,24 @@ def test_a_mask_takes_the_weight_from_padding_and_gives_it_to_the_rest() -> None
 
 def test_padding_is_counted_over_all_squares() -> None:
     assert "fixed\n50% padding" in shown(sketches.padding_grids({"fixed": [(1, 3), (2, 3)]}))
+
+
+def test_a_loss_shows_the_numbers_that_follow_from_the_logits() -> None:
+    # e^0 = 1 and e^ln3 = 3: a quarter and three quarters; -ln 0.25 = 1.386
+    words = shown(arithmetic.cross_entropy(["a", "b"], [0, np.log(3)], 0))
+    assert {"1.00", "3.00", "sum 4.00", "0.250", "0.750", "−ln 0.250 = 1.386"} <= set(words)
+
+
+def test_the_moves_of_a_step_are_drawn_tip_to_tail_and_other_rules_dashed_from_the_start() -> None:
+    moves = [Move("decay", (-0.5, -0.5)), Move("step", (0, -0.5))]
+    figure = arithmetic.weight_step((1, 1), moves, [Move("another rule", (-1, 0))])
+    shafts = [arrow.get_path().vertices for arrow in figure.findobj(FancyArrowPatch)]
+    *_, decay, step, other = shafts[:5]  # after the two axes
+    inch = 3.6  # the plane from 0 to 1
+    assert step[0] - decay[0] == pytest.approx([-inch / 2, inch / 2])
+    assert other[0] == pytest.approx(decay[0])
+    dashed = [patch for patch in figure.findobj(FancyArrowPatch) if patch.get_linestyle() != "-"]
+    assert len(dashed) == 2  # and its line in the key
 
 
 @pytest.mark.parametrize(("roles", "arrows"), [(("frozen", "trained"), 1), (("frozen", "frozen"), 0)])

@@ -21,7 +21,7 @@ LEVELS = {
     **dict.fromkeys(["features", "optim", "evaluation", "history", "failures"], 2),
     **dict.fromkeys(["training", "inference"], 3),
     **dict.fromkeys(["plots", "drawing", "lessons"], 4),
-    **dict.fromkeys(["diagrams", "shapes", "sketches"], 5),
+    **dict.fromkeys(["arithmetic", "diagrams", "shapes", "sketches"], 5),
 }
 ROOT = "."
 # folder that the root stands on -> the modules of the root that it may import
@@ -36,7 +36,7 @@ FOLDERS = {
     "series": {ROOT, "speed", "studies"},
     "cli": {ROOT, "speed", "resume", "studies", "own_texts", "series"},
 }
-DRAWING = ("plots", "drawing", "diagrams", "shapes", "sketches")
+DRAWING = ("plots", "drawing", "arithmetic", "diagrams", "shapes", "sketches")
 TOOLS = {
     *("papermill", "nbval", "nbclient", "nbformat", "nbconvert", "nbgrader", "jupyterlab", "jupytext", "ipykernel"),
     *("ipywidgets", "tensorboard", "pytest", "hypothesis", "ruff", "IPython", "typer", "rich"),

@@ -1,0 +1,109 @@
+"""Schematics of what training computes: the loss of one text, one step of two weights. Each returns a Figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+
+from bertft_helpers.drawing import FAINT, NORMAL, ROLES, SMALLEST, Box, Point, Sheet, shortened, widest
+
+__all__ = ["PLANE", "Move", "cross_entropy", "weight_step"]
+
+PLANE = 3.6  # inches along the longer side of the plane of two weights
+
+
+class Move(NamedTuple):
+    """A part of a step: its name, how far it moves the first and the second weight, a role of ``drawing.ROLES``."""
+
+    name: str
+    by: tuple[float, float]
+    role: str = "trained"
+
+
+def weight_step(
+    start: tuple[float, float], moves: Sequence[Move], beside: Sequence[Move] = (), title: str = ""
+) -> Figure:
+    """Two weights as a point in a plane that ``moves`` carry from ``start``, each from where the last one ended.
+
+    ``beside`` are drawn dashed, all from ``start``: what another rule would have done.
+    """
+    ends = np.cumsum([start, *(move.by for move in moves)], axis=0)
+    others = np.array([np.add(start, move.by) for move in beside]).reshape(-1, 2)
+    points = np.vstack([[(0, 0)], ends, others])
+    low, high = points.min(axis=0), points.max(axis=0)
+    scale = PLANE / (high - low).max()
+
+    def place(point: ArrayLike) -> Point:
+        across, up = (np.asarray(point) - low) * scale
+        return float(across) + 0.25, float((high - low)[1] * scale - up) + 0.25
+
+    sheet, (width, height) = Sheet(), (high - low) * scale + 0.5
+    plane = sheet.block(0, 0, float(width), float(height))
+    _axes(sheet, plane, place((0, 0)))
+    for (begin, end), move in zip(pairwise(ends), moves, strict=True):
+        sheet.arrow(place(begin), place(end), colour=ROLES[move.role][1])
+    for end, move in zip(others, beside, strict=True):
+        sheet.arrow(place(start), place(end), dashed=True, colour=ROLES[move.role][1])
+    x, y = place(start)
+    sheet.block(x - 0.06, y - 0.06, 0.12, 0.12, role="token")
+    _key(sheet, plane.right + 0.3, [*moves, *beside], len(moves))
+    return sheet.figure(title)
+
+
+def _axes(sheet: Sheet, plane: Box, origin: Point) -> None:
+    x, y = origin
+    sheet.arrow((plane.x, y), (plane.right, y), colour="#C9D0D6", head=False)
+    sheet.arrow((x, plane.y), (x, plane.bottom), colour="#C9D0D6", head=False)
+    sheet.text((x, plane.bottom + 0.15), "0", SMALLEST, colour=FAINT)
+    sheet.text((plane.x - 0.1, y), "0", SMALLEST, "right", FAINT)
+    sheet.text((plane.x, plane.bottom + 0.38), "first weight →", SMALLEST, "left", FAINT)
+    sheet.text((plane.x, plane.y - 0.16), "↑ second weight", SMALLEST, "left", FAINT)
+
+
+def _key(sheet: Sheet, x: float, moves: Sequence[Move], solid: int) -> None:
+    sheet.block(x + 0.19, 0.14, 0.12, 0.12, role="token")
+    sheet.text((x + 0.65, 0.2), "where the two weights are now", NORMAL, "left")
+    for row, move in enumerate(moves, start=1):
+        y = 0.2 + 0.5 * row
+        sheet.arrow((x, y), (x + 0.5, y), dashed=row > solid, colour=ROLES[move.role][1])
+        sheet.text((x + 0.65, y), move.name, NORMAL, "left")
+
+
+def cross_entropy(names: Sequence[str], logits: ArrayLike, right: int, title: str = "") -> Figure:
+    """From one text's ``logits`` [classes] to its loss: exponential, softmax, minus the logarithm for ``right``."""
+    logits = np.asarray(logits, float)
+    exponentials = np.exp(logits - logits.max())  # shifted, which changes no probability
+    probabilities = exponentials / exponentials.sum()
+    sheet, roles = Sheet(), ["token" if place == right else "plain" for place in range(len(logits))]
+    name = sheet.column(0, 0, "class", [shortened(text, 18) for text in names], roles)
+    logit = sheet.column(name[0].right + 0.35, 0, "logit", [_signed(value) for value in logits], roles)
+    power = sheet.column(logit[0].right + 0.5, 0, "e to the logit", [_short(np.exp(v)) for v in logits], roles)
+    share = sheet.column(
+        power[0].right + 0.5, 0, "softmax\nits share of the sum", [f"{p:.3f}" for p in probabilities], roles, least=1.2
+    )
+    for boxes in zip(name, logit, power, share, strict=True):
+        for left, into in pairwise(boxes):
+            sheet.arrow((left.right + 0.04, left.middle[1]), (into.x - 0.02, left.middle[1]))
+    for box, probability in zip(share, probabilities, strict=True):
+        sheet.bar(box, probability, "trained")
+    loss = f"−ln {probabilities[right]:.3f} = {-np.log(probabilities[right]):.3f}"
+    chosen, width = share[right], widest([loss])
+    end = sheet.block(chosen.right + 0.5, chosen.y, width, text=loss, role="loss", weight="bold")
+    sheet.arrow((chosen.right + 0.04, chosen.middle[1]), (end.x - 0.02, end.middle[1]))
+    sheet.text((end.middle[0], end.y - 0.16), "loss", SMALLEST, colour=FAINT)
+    total = f"sum {_short(np.exp(logits).sum())}"
+    sheet.text((power[0].middle[0], power[-1].bottom + 0.2), total, SMALLEST, colour=FAINT)
+    return sheet.figure(title)
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
+
+
+def _short(value: float) -> str:
+    return f"{value:.2f}" if 0.01 <= value < 1e5 else f"{value:.1e}".replace("-", "−")
