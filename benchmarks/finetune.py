@@ -32,10 +32,10 @@ from benchmarks.material import (
 from benchmarks.pairs import OURS, Goal, Row, Stopwatch, Topic
 from bertft_helpers.batching import EncodedTexts, make_loader, pad_batch
 from bertft_helpers.config import TrainConfig
+from bertft_helpers.first_token import use_all_tokens, use_first_token
 from bertft_helpers.losses import LossFn, classification_loss
 from bertft_helpers.optim import build_optimizer
 from bertft_helpers.speed.dropout import use_byte_dropout
-from bertft_helpers.speed.first_token import use_all_tokens, use_first_token
 from bertft_helpers.speed.frozen import RowBatches
 from bertft_helpers.speed.throughput import keep_freed_memory
 from bertft_helpers.speed.vocabulary import CompactEmbedding, compact_vocabulary, restore_vocabulary

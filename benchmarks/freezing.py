@@ -10,9 +10,9 @@ from benchmarks.material import BATCH_SIZE, LEARNING_RATE, examples, fresh_model
 from benchmarks.pairs import OURS, Goal, Row, Stopwatch, Topic
 from bertft_helpers.batching import EncodedTexts, make_loader
 from bertft_helpers.features import cache_boundary
+from bertft_helpers.first_token import use_all_tokens, use_first_token
 from bertft_helpers.models import freeze
 from bertft_helpers.runtime import mixed_precision
-from bertft_helpers.speed.first_token import use_all_tokens, use_first_token
 from bertft_helpers.speed.frozen import RowBatches, encode_pooled, head_loss, upper_loss
 from bertft_helpers.speed.throughput import keep_freed_memory
 

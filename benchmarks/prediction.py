@@ -12,8 +12,8 @@ from benchmarks.finetune import Size, train_with_core
 from benchmarks.material import BATCH_SIZE, examples, fresh_model, label_names, parts, tokenizer
 from benchmarks.pairs import OURS, Goal, Row, Stopwatch, Topic
 from bertft_helpers.batching import make_loader
+from bertft_helpers.first_token import use_all_tokens, use_first_token
 from bertft_helpers.inference import text_logits
-from bertft_helpers.speed.first_token import use_all_tokens, use_first_token
 from bertft_helpers.speed.throughput import keep_freed_memory
 
 VIEWS = ("headline", "lead", "story")

@@ -11,14 +11,17 @@ import torch
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
 from bertft_helpers.batching import encode, move_batch, pad_batch, truncate
+from bertft_helpers.config import PRECISIONS
 from bertft_helpers.data import repair
 from bertft_helpers.errors import UserError
 from bertft_helpers.evaluation import evaluation_mode
 from bertft_helpers.files import new_folder
+from bertft_helpers.first_token import first_token_only
 from bertft_helpers.losses import forward_logits
 from bertft_helpers.model_files.card import model_card
 from bertft_helpers.model_files.loading import load_model, load_vocabulary, read_config
 from bertft_helpers.model_files.manifest import check_files, read_manifest, write_manifest
+from bertft_helpers.runtime import mixed_precision
 from bertft_helpers.validation import check_not_blank, check_texts
 
 PREPROCESSING: dict[str, Callable[[str], str]] = {"repair": repair, "none": str}
@@ -42,7 +45,8 @@ class TextClassifier:
     ``max_length`` is where texts are cut, in tokens (by default what the model allows); ``token_budget`` the size
     of a batch in tokens with padding: about 1,000 on a CPU, more on a GPU; ``policy`` which part of a long text stays
     (``batching.truncate``); ``preprocessing`` what is done to a text first: ``"repair"`` (``data.repair``, as for the
-    texts of training) or ``"none"``. Written out in lesson 24.
+    texts of training) or ``"none"``; ``precision`` the number format, one of ``config.PRECISIONS``: in 16 bits
+    probabilities change a little, and so may the label of a text that is nearly undecided. Written out in lesson 24.
     """
 
     def __init__(
@@ -53,15 +57,19 @@ class TextClassifier:
         token_budget: int = 1024,
         policy: str = "head",
         preprocessing: str = "repair",
+        precision: str = "float32",
     ) -> None:
         if preprocessing not in PREPROCESSING:
             raise UserError(f"there is no preprocessing {preprocessing!r}; choose one of {', '.join(PREPROCESSING)}")
+        if precision not in PRECISIONS:
+            raise UserError(f"precision is {precision!r}; it must be one of {', '.join(PRECISIONS)}")
         self.model = model
         self.tokenizer = tokenizer
         self.max_length = max_length or min(tokenizer.model_max_length, model.config.max_position_embeddings)
         self.token_budget = token_budget
         self.policy = policy
         self.preprocessing = preprocessing
+        self.precision = precision
         self.notes: list[str] = []  # what a person should know about the folder that it was loaded from
 
     @property
@@ -86,7 +94,8 @@ class TextClassifier:
         check_texts(texts, "texts to predict")
         texts = [self.prepare(text) for text in texts]
         check_not_blank(texts, "texts to predict")
-        logits = text_logits(self.model, self.tokenizer, texts, self.max_length, self.token_budget, self.policy)
+        with mixed_precision(self.model.device, getattr(torch, self.precision)):
+            logits = text_logits(self.model, self.tokenizer, texts, self.max_length, self.token_budget, self.policy)
         probabilities = logits.softmax(dim=1)
         named = [dict(zip(self.label_names, row, strict=True)) for row in probabilities.tolist()]
         best = [max(row, key=row.__getitem__) for row in named]
@@ -115,7 +124,13 @@ class TextClassifier:
         write_manifest(folder, self.label_names, self.preprocessing, self.max_length, self.policy)
 
     @classmethod
-    def load(cls, folder: str | Path, device: str | torch.device = "cpu", token_budget: int = 1024) -> TextClassifier:
+    def load(
+        cls,
+        folder: str | Path,
+        device: str | torch.device = "cpu",
+        token_budget: int = 1024,
+        precision: str = "float32",
+    ) -> TextClassifier:
         """The classifier saved in ``folder``, by this class or by other tools.
 
         With a manifest every file is what was saved; without one the folder is complete, and ``notes`` say what is not
@@ -129,10 +144,12 @@ class TextClassifier:
         model = load_model(AutoModelForSequenceClassification, folder).to(device)  # type: ignore[arg-type]  # transformers hides that it is a method
         tokenizer = load_vocabulary(folder)
         if manifest is None:
-            classifier = cls(model, tokenizer, None, token_budget, preprocessing="none")
+            classifier = cls(model, tokenizer, None, token_budget, preprocessing="none", precision=precision)
             classifier.notes.append(WITHOUT_MANIFEST.format(folder=folder))
             return classifier
-        return cls(model, tokenizer, manifest.max_length, token_budget, manifest.policy, manifest.preprocessing)
+        return cls(
+            model, tokenizer, manifest.max_length, token_budget, manifest.policy, manifest.preprocessing, precision
+        )
 
 
 def require_label_names(folder: Path) -> None:
@@ -188,7 +205,7 @@ def text_logits(
     device = next(model.parameters()).device
     encoded = [truncate(ids, max_length, policy) for ids in encode(texts, tokenizer)]
     logits = torch.empty(len(texts), cast(int, model.config.num_labels))
-    with evaluation_mode(model):
+    with evaluation_mode(model), first_token_only(model):
         for rows in batches_within([len(ids) for ids in encoded], token_budget):
             batch = pad_batch([{"input_ids": encoded[row]} for row in rows], tokenizer.pad_token_id)
             logits[rows] = forward_logits(model, move_batch(batch, device)).float().cpu()

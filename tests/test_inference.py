@@ -75,6 +75,25 @@ def test_a_prediction_names_the_most_probable_label(classifier) -> None:
         assert prediction.probabilities[prediction.label] == prediction.probability
 
 
+def test_the_top_layer_computes_one_token_of_each_text(classifier, model) -> None:
+    lengths = []
+    handle = model.bert.encoder.register_forward_hook(
+        lambda module, inputs, output: lengths.append(output.last_hidden_state.shape[1])
+    )
+    classifier.predict(TEXTS)
+    handle.remove()
+    assert set(lengths) == {1}
+
+
+def test_in_16_bits_probabilities_change_a_little(classifier, model, tokenizer) -> None:
+    exact = classifier.predict(TEXTS)
+    found = TextClassifier(model, tokenizer, precision="bfloat16").predict(TEXTS)
+    differences = [abs(a.probabilities[name] - b.probabilities[name]) for a, b in zip(exact, found) for name in NAMES]
+    assert 1e-5 < max(differences) < 0.05
+    with pytest.raises(UserError, match="precision is 'int8'; it must be one of float32, bfloat16, float16"):
+        TextClassifier(model, tokenizer, precision="int8")
+
+
 def test_texts_are_cut_where_the_model_ends(classifier, model, tokenizer) -> None:
     assert classifier.max_length == 64
     long = "word " * 500

@@ -18,7 +18,7 @@ from bertft_helpers.errors import RunError, UserError
 from bertft_helpers.files import DRAFT, held, read_json, remove_folder, sweep, write_json
 from bertft_helpers.own_texts.settings import TaskSettings
 from bertft_helpers.resume.states import states_in
-from bertft_helpers.speed.choice import EXACT, Choice, find_choice, in_words
+from bertft_helpers.speed.choice import EXACT, Choice, find_choice, in_words, require_precision
 
 __all__ = [
     "ANEW",
@@ -81,8 +81,9 @@ def choice_for(settings: TaskSettings, device: torch.device) -> Choice:
     if settings.exact:
         return EXACT
     quickest = find_choice(device)
-    if settings.precision in (None, quickest.precision):
+    if settings.precision is None or settings.precision == quickest.precision:
         return quickest
+    require_precision(device, settings.precision)
     return dataclasses.replace(quickest, precision=settings.precision, gain=1.0)
 
 

@@ -18,6 +18,7 @@ from bertft_helpers.errors import RunError
 from bertft_helpers.evaluation import Predictions, predict
 from bertft_helpers.failures import DivergedError, OutOfMemory
 from bertft_helpers.files import new_folder, write_json, write_text
+from bertft_helpers.first_token import first_token_only
 from bertft_helpers.history import History, write_csv
 from bertft_helpers.inference import TextClassifier
 from bertft_helpers.losses import LossFn, balanced_weights, classification_loss, weighted_loss
@@ -159,7 +160,8 @@ def run_task(
         run |= {"parameters": sum(parameter.numel() for parameter in model.parameters())}
         run |= {"processes": processes.count, "device": str(processes.device)}
         run |= {"epochs_done": len(history.epochs), "best_epoch": best_epoch}
-        predictions = {part: predict(model, make_loader(prepared.examples[part], 64)) for part in PARTS[1:]}
+        with first_token_only(model):
+            predictions = {part: predict(model, make_loader(prepared.examples[part], 64)) for part in PARTS[1:]}
         run_folder.require_held(out)
         _save_model(out, settings, prepared, max_length, model, predictions["test"])
         say("the model is saved and was tested once; now the baselines on the same texts")

@@ -15,10 +15,14 @@ from bertft_helpers.own_texts.scores import score_texts
 from bertft_helpers.own_texts.sources import load_source
 from bertft_helpers.reading.report import FOUND_OUT, Format, Reading
 from bertft_helpers.runtime import pick_device
+from bertft_helpers.speed.choice import find_choice, require_precision, use_process
 
-__all__ = ["TOKEN_BUDGETS", "Trained", "evaluate_file", "label_file", "open_trained"]
+__all__ = ["IN_16_BITS", "Trained", "evaluate_file", "label_file", "open_trained"]
 
-TOKEN_BUDGETS = {"cuda": 16_384, "cpu": 1_024}  # tokens per batch: small ones are faster on a CPU
+IN_16_BITS = (
+    "predicted in {precision}: probabilities differ from those of float32, mostly in the third digit, and a text "
+    "between two classes may get the other one"
+)
 
 
 class Trained(NamedTuple):
@@ -29,10 +33,11 @@ class Trained(NamedTuple):
     label_column: str
 
 
-def open_trained(folder: str | Path, device: str | None = None) -> Trained:
+def open_trained(folder: str | Path, device: str | None = None, precision: str = "float32") -> Trained:
     """The classifier in a run's folder, or in a model folder; columns are ``text`` and ``label`` where none are known.
 
-    Raises MissingError for a run without a model, RunError for a damaged ``run.json``.
+    It predicts in batches of the size that is quick on this machine, and in ``precision``. Raises MissingError for a
+    run without a model, RunError for a damaged ``run.json`` and for a precision that gives wrong numbers here.
     """
     folder = Path(folder)
     inner = folder / MODEL
@@ -42,8 +47,13 @@ def open_trained(folder: str | Path, device: str | None = None) -> Trained:
     run = (folder if inner.is_dir() else folder.parent) / "run.json"
     saved = read_json(run, "move it away, and name the columns (--text, --label)") if run.is_file() else {}
     chosen = pick_device(device)
-    budget = TOKEN_BUDGETS.get(chosen.type, TOKEN_BUDGETS["cpu"])
-    classifier = TextClassifier.load(inner if inner.is_dir() else folder, chosen, budget)
+    classifier = TextClassifier.load(inner if inner.is_dir() else folder, chosen, precision=precision)
+    require_precision(chosen, precision)
+    if precision != "float32":
+        classifier.notes.append(IN_16_BITS.format(precision=precision))
+    choice = find_choice(chosen)
+    use_process(choice)
+    classifier.token_budget = choice.token_budget
     return Trained(classifier, str(saved.get("text_column", "text")), str(saved.get("label_column", "label")))
 
 
@@ -55,13 +65,14 @@ def evaluate_file(
     label_column: str | None = None,
     how: Format = FOUND_OUT,
     device: str | None = None,
+    precision: str = "float32",
     on_note: Say = print,
 ) -> dict[str, Any]:
     """Score a trained classifier on labelled texts: what ``bertft evaluate`` does. Columns are those of training.
 
     Returns what ``scores.score_texts`` does. Raises UserError for texts, labels or columns that do not fit.
     """
-    trained = open_trained(folder, device)
+    trained = open_trained(folder, device, precision)
     columns = text_column or trained.text_column, label_column or trained.label_column
     dataset, reading = load_source(str(source), *columns, how)
     _tell(trained.classifier, reading, on_note)
@@ -76,11 +87,12 @@ def label_file(
     text_column: str | None = None,
     how: Format = FOUND_OUT,
     device: str | None = None,
+    precision: str = "float32",
     on_note: Say = print,
     on_rows: Callable[[int], None] = lambda rows: None,
 ) -> labelling.Labelled:
     """Label every row of a file, however large: what ``bertft predict`` does; see ``labelling.label_file``."""
-    trained = open_trained(folder, device)
+    trained = open_trained(folder, device, precision)
     out = None if out is None else Path(out)
     done = labelling.label_file(trained.classifier, str(source), out, text_column or trained.text_column, on_rows, how)
     _tell(trained.classifier, done.reading, on_note)

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,24 @@ import torch
 from platformdirs import user_cache_path
 from transformers import BertForSequenceClassification, BertModel
 
+from bertft_helpers.errors import RunError
+from bertft_helpers.first_token import use_all_tokens, use_first_token
 from bertft_helpers.speed import trial
 from bertft_helpers.speed.dropout import byte_generator, restore_dropout, use_byte_dropout
-from bertft_helpers.speed.first_token import use_all_tokens, use_first_token
 from bertft_helpers.speed.machine import describe_machine
 from bertft_helpers.speed.throughput import keep_freed_memory
 
-__all__ = ["EXACT", "Choice", "find_choice", "in_words", "set_up", "take_down", "try_out"]
+__all__ = [
+    "EXACT",
+    "Choice",
+    "find_choice",
+    "in_words",
+    "require_precision",
+    "set_up",
+    "take_down",
+    "try_out",
+    "use_process",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,21 +66,27 @@ def find_choice(device: torch.device, folder: Path | None = None) -> Choice:
     """The choice for this machine: the one that was kept, else that of a trial, which is then kept in ``folder``.
 
     ``folder`` is what BERTFT_CACHE names, or the user's cache folder, unless given. A cache that cannot be read or
-    written costs a trial, no more.
+    written costs a trial, no more; a device on which the trial breaks gets the exact way, and a note.
     """
     machine = describe_machine(device)
     digest = hashlib.sha256(json.dumps(machine, sort_keys=True).encode()).hexdigest()[:16]
     path = (folder or Path(os.environ.get("BERTFT_CACHE") or user_cache_path("bertft"))) / f"choice-{digest}.json"
     choice = _kept(path)
-    if choice is None:
+    if choice is not None:
+        return choice
+    try:
         choice = try_out(device)
-        _keep(path, choice, machine)
+    except (RuntimeError, NotImplementedError) as error:  # not kept: a driver may be mended by the next time
+        return dataclasses.replace(
+            EXACT, note=f"no trial of speed: a step failed on this device ({trial.first_line(error)})"
+        )
+    _keep(path, choice, machine)
     return choice
 
 
 def try_out(device: torch.device, clock: trial.Clock = time.perf_counter) -> Choice:
     """Time the ways that work on ``device`` (about two seconds on a CPU) and choose; changes no random state."""
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+    with _own_draws(device):
         layer = trial.one_layer(device)
         ways, notes = _ways_that_work(layer)
         by_length = [trial.seconds_of_steps(layer, ways, length, clock) for length in trial.LENGTHS]
@@ -80,12 +98,27 @@ def try_out(device: torch.device, clock: trial.Clock = time.perf_counter) -> Cho
     return Choice(way.precision, way.dropout, True, threads, budget, gain, "; ".join(notes))
 
 
+def _own_draws(device: torch.device) -> AbstractContextManager[None]:
+    """Random numbers drawn inside are not missing outside: a run does not depend on whether there was a trial."""
+    return torch.random.fork_rng([device] if device.type == "cuda" else [])
+
+
 def _ways_that_work(layer: BertModel) -> tuple[list[trial.Way], list[str]]:
     """The ways whose number format gives right numbers here, and a note on each format that does not."""
     ways = trial.ways_for(layer.device)
     troubles = {precision: trial.trouble_with(layer, precision) for precision, _ in ways}
     notes = [f"{precision} is left out: {trouble}" for precision, trouble in troubles.items() if trouble]
     return [way for way in ways if not troubles[way.precision]], notes
+
+
+def require_precision(device: torch.device, precision: str) -> None:
+    """Raise RunError when numbers in ``precision`` (one of ``config.PRECISIONS``) are wrong on ``device``."""
+    if precision == "float32":
+        return
+    with _own_draws(device):
+        trouble = trial.trouble_with(trial.one_layer(device), precision)
+    if trouble:
+        raise RunError(f"{precision} was asked for and cannot be used: {trouble}; leave --precision out")
 
 
 def in_words(choice: Choice) -> str:
@@ -95,14 +128,19 @@ def in_words(choice: Choice) -> str:
     return f"{choice.precision}, {dropout}{gain}"
 
 
+def use_process(choice: Choice) -> None:
+    """Let this process keep its memory and have the threads of ``choice``, for training and predicting alike."""
+    keep_freed_memory()
+    if choice.threads is not None:
+        torch.set_num_threads(choice.threads)
+
+
 def set_up(model: BertForSequenceClassification, choice: Choice, seed: int) -> None:
     """Make a classifier that is to be trained as quick as ``choice`` says.
 
     Call it before the optimizer is built, and ``take_down`` before the model is saved.
     """
-    keep_freed_memory()
-    if choice.threads is not None:
-        torch.set_num_threads(choice.threads)
+    use_process(choice)
     if choice.first_token:
         use_first_token(model)
     if choice.dropout == "bytes":

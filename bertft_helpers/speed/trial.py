@@ -30,6 +30,7 @@ __all__ = [
     "TRUSTED",
     "Clock",
     "Way",
+    "first_line",
     "gain_of",
     "one_layer",
     "quickest",
@@ -76,17 +77,30 @@ def ways_for(device: torch.device) -> list[Way]:
 
 def trouble_with(layer: BertModel, precision: str) -> str:
     """Why a number format must not be used on this machine; empty when a layer in it gives what float32 gives."""
-    ids = torch.arange(64, device=layer.device).view(2, 32)
     layer.eval()
+    exact = _outputs_and_gradient(layer, "float32")
     try:
-        with torch.no_grad():
-            exact = layer(ids).last_hidden_state
-            with mixed_precision(layer.device, getattr(torch, precision)):
-                found = layer(ids).last_hidden_state.float()
+        found = _outputs_and_gradient(layer, precision)
     except (RuntimeError, NotImplementedError, TypeError) as error:
-        return f"a layer in it fails here ({(str(error).splitlines() or [type(error).__name__])[0]})"
-    off = ((found - exact).abs().mean() / exact.std()).item()
+        return f"a layer in it fails here ({first_line(error)})"
+    off = max(((own - true).abs().mean() / true.std()).item() for own, true in zip(found, exact, strict=True))
     return "" if off < TRUSTED else f"a layer in it gives wrong numbers here (off by {off:.0%} of their spread)"
+
+
+def _outputs_and_gradient(layer: BertModel, precision: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """What a layer computes, and the gradient of its lowest product, which has come through all the others."""
+    ids = torch.arange(64, device=layer.device).view(2, 32)
+    layer.zero_grad()
+    with mixed_precision(layer.device, getattr(torch, precision)):
+        states = layer(ids).last_hidden_state.float()
+    (states * torch.linspace(-1, 1, states.shape[-1], device=layer.device)).sum().backward()
+    gradient = layer.encoder.layer[0].attention.self.value.weight.grad
+    return states.detach(), gradient.clone()
+
+
+def first_line(error: Exception) -> str:
+    """What an error says in its first line, or its kind."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def seconds_of_steps(layer: BertModel, ways: Sequence[Way], length: int, clock: Clock) -> dict[Way, float]:

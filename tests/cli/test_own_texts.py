@@ -103,6 +103,25 @@ def test_prediction_copies_every_row_in_order_and_adds_two_columns(finished: Pat
     assert 1 / 3 <= float(written[0]["predicted_probability"]) <= 1
 
 
+def test_16_bits_are_used_where_they_are_asked_for_and_said(finished: Path, tmp_path: Path) -> None:
+    answers = {}
+    for precision in ("float32", "bfloat16"):
+        out = tmp_path / f"{precision}.csv"
+        done = bertft("predict", finished / "out", finished / "texts.csv", "--out", out, "--precision", precision)
+        assert done.exit_code == 0, done.output
+        assert ("predicted in bfloat16: probabilities differ" in done.stderr) == (precision == "bfloat16")
+        rows = csv.DictReader(io.StringIO(out.read_text(encoding="utf-8")))
+        answers[precision] = [float(row["predicted_probability"]) for row in rows]
+    assert answers["bfloat16"] != answers["float32"]
+    assert answers["bfloat16"] == pytest.approx(answers["float32"], abs=0.05)
+    scored = bertft("evaluate", finished / "out", finished / "texts.csv", "--precision", "bfloat16")
+    assert scored.exit_code == 0, scored.output
+    assert "predicted in bfloat16" in scored.stderr
+    wrong = bertft("predict", finished / "out", finished / "texts.csv", "--precision", "int8")
+    assert wrong.exit_code == 2
+    assert "precision is 'int8'; it must be one of float32, bfloat16, float16" in wrong.stderr
+
+
 def test_lines_from_standard_input_come_back_as_json_lines(finished: Path) -> None:
     done = bertft("predict", finished / "out", "-", given="apple and fig\nsaw and drill\n")
     assert done.exit_code == 0, done.output

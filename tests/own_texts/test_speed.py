@@ -13,8 +13,9 @@ from minimal import parameters_of
 from own_data import labelled_rows, run, settings_for, tiny_checkpoint, write_csv
 
 from bertft_helpers.errors import RunError, UserError
-from bertft_helpers.own_texts import folder
+from bertft_helpers.own_texts import folder, trained
 from bertft_helpers.own_texts.settings import TaskSettings
+from bertft_helpers.speed import trial
 from bertft_helpers.speed.choice import EXACT, Choice
 
 QUICK = Choice("bfloat16", "bytes", True, gain=3.0)
@@ -94,6 +95,26 @@ def test_a_precision_that_is_asked_for_is_taken(settings: TaskSettings, monkeypa
 def test_a_precision_that_cannot_be_is_refused(changes: dict, words: str) -> None:
     with pytest.raises(UserError, match=words):
         TaskSettings("a.csv", **changes)
+
+
+def test_a_precision_whose_numbers_are_wrong_here_is_refused(
+    settings: TaskSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_machine(monkeypatch, EXACT)
+    monkeypatch.setattr(trial, "trouble_with", lambda layer, precision: "a layer in it gives wrong numbers here")
+    before = torch.get_rng_state()
+    with pytest.raises(RunError, match="bfloat16 was asked for and cannot be used: a layer in it gives wrong numbers"):
+        folder.choice_for(dataclasses.replace(settings, precision="bfloat16"), torch.device("cpu"))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_predictions_have_the_batches_that_are_quick_here(
+    settings: TaskSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_machine(monkeypatch, EXACT)
+    run(settings, tmp_path / "out")
+    monkeypatch.setattr(trained, "find_choice", lambda device: Choice(token_budget=4096))
+    assert trained.open_trained(tmp_path / "out").classifier.token_budget == 4096
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"speed": 3}'])

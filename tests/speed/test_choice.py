@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -90,6 +91,37 @@ def test_a_format_that_breaks_is_left_out_and_named(machine: dict, monkeypatch: 
     found = try_out(CPU)
     assert found.precision == "float32"
     assert found.note == "bfloat16 is left out: a layer in it fails here (no kernel image is available)"
+
+
+def test_a_device_that_breaks_in_a_step_gets_the_exact_way_and_is_tried_again_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(layer: BertModel, way: Way, ids: torch.Tensor, clock: trial.Clock) -> float:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered\nmore")
+
+    monkeypatch.setattr(trial, "_step_seconds", broken)
+    found = find_choice(CPU, tmp_path)
+    assert dataclasses.replace(found, note="") == EXACT
+    assert found.note == (
+        "no trial of speed: a step failed on this device (CUDA error: an illegal memory access was encountered)"
+    )
+    monkeypatch.setattr(choice, "try_out", lambda device: Choice(gain=2.0))
+    assert find_choice(CPU, tmp_path).gain == 2.0
+
+
+def test_instructions_that_lie_in_the_backward_pass_are_found() -> None:
+    class Doubling(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, values: torch.Tensor) -> torch.Tensor:
+            return values.clone()
+
+        @staticmethod
+        def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+            return gradient * 2 if gradient.dtype == torch.bfloat16 else gradient
+
+    layer = trial.one_layer(CPU)
+    layer.encoder.layer[0].intermediate.dense.register_forward_hook(lambda _, inputs, output: Doubling.apply(output))
+    assert trial.trouble_with(layer, "bfloat16").startswith("a layer in it gives wrong numbers here")
 
 
 @pytest.mark.parametrize(("with_all", "with_half", "chosen"), [(1.0, 0.8, 4), (1.0, 0.97, 8)])

@@ -1,20 +1,37 @@
 """Let the top layer of a BERT classifier compute [CLS] alone, since the pooler reads nothing else.
 
 The same function of the same weights: the other tokens' outputs of the top layer are never used, and their gradients
-are zero. They are a seventh of a six-layer model's work, forward and backward. An option, since dropout draws fewer
-numbers, so that a run differs from the plain one as it would with another seed; without dropout they agree.
+are zero. They are a seventh of a six-layer model's work, forward and backward. Predictions always do it
+(``inference``). In training it is a choice, since dropout draws fewer numbers, so that a run differs from the plain one
+as it would with another seed; without dropout they agree.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
+from collections.abc import Iterator
 from typing import Any, cast
 
 import torch
+from torch import nn
 from transformers import AttentionInterface, BertForSequenceClassification
 from transformers.models.bert.modeling_bert import BertLayer, eager_attention_forward
 
-__all__ = ["use_all_tokens", "use_first_token"]
+__all__ = ["first_token_only", "use_all_tokens", "use_first_token"]
+
+
+@contextlib.contextmanager
+def first_token_only(model: nn.Module) -> Iterator[None]:
+    """Let a BERT classifier's top layer compute [CLS] alone inside; any other model stays as it is."""
+    if not isinstance(model, BertForSequenceClassification) or model.config.is_decoder or _is_shortened(model):
+        yield
+        return
+    use_first_token(model)
+    try:
+        yield
+    finally:
+        use_all_tokens(model)
 
 
 def use_first_token(model: BertForSequenceClassification) -> None:
@@ -29,6 +46,10 @@ def use_first_token(model: BertForSequenceClassification) -> None:
 def use_all_tokens(model: BertForSequenceClassification) -> None:
     """Compute every token in every layer again, which also saves the model from carrying the change into copies."""
     vars(model.bert.encoder.layer[-1]).pop("forward", None)
+
+
+def _is_shortened(model: BertForSequenceClassification) -> bool:
+    return "forward" in vars(model.bert.encoder.layer[-1])
 
 
 def _first_token_forward(

@@ -8,10 +8,10 @@ from minimal import tiny_batch, tiny_classifier, tiny_loader
 from transformers import BertForSequenceClassification
 
 from bertft_helpers.config import TrainConfig
+from bertft_helpers.first_token import first_token_only, use_all_tokens, use_first_token
 from bertft_helpers.losses import classification_loss, forward_logits
 from bertft_helpers.optim import build_optimizer
 from bertft_helpers.speed.dropout import use_byte_dropout
-from bertft_helpers.speed.first_token import use_all_tokens, use_first_token
 from bertft_helpers.training import train_epoch
 
 CONFIG = TrainConfig()
@@ -59,3 +59,25 @@ def test_the_top_layer_computes_one_token_until_it_is_undone() -> None:
     use_all_tokens(model)
     assert model.bert(**inputs).last_hidden_state.shape[1] == batch["input_ids"].shape[1]
     torch.testing.assert_close(forward_logits(model, batch), shortened, rtol=0, atol=1e-6)
+
+
+def test_inside_one_token_is_computed_and_afterwards_all_even_after_an_error() -> None:
+    model, batch = classifier(first_token=False).eval(), tiny_batch()
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+    with pytest.raises(KeyError), first_token_only(model):
+        assert model.bert(**inputs).last_hidden_state.shape[1] == 1
+        raise KeyError
+    assert model.bert(**inputs).last_hidden_state.shape[1] == batch["input_ids"].shape[1]
+
+
+def test_a_model_that_was_set_up_so_stays_so() -> None:
+    model = classifier(first_token=True).eval()
+    with first_token_only(model):
+        pass
+    assert model.bert(torch.tensor([[2, 5, 3]])).last_hidden_state.shape[1] == 1
+
+
+@pytest.mark.parametrize("model", [torch.nn.Linear(2, 2), tiny_classifier(is_decoder=True)], ids=["no BERT", "decoder"])
+def test_a_model_that_reads_more_than_the_first_token_is_left_alone(model: torch.nn.Module) -> None:
+    with first_token_only(model):
+        assert not any("forward" in vars(module) for module in model.modules())
