@@ -88,7 +88,8 @@ def test_the_top_layer_computes_one_token_of_each_text(classifier, model) -> Non
 def test_in_16_bits_probabilities_change_a_little(classifier, model, tokenizer) -> None:
     exact = classifier.predict(TEXTS)
     found = TextClassifier(model, tokenizer, precision="bfloat16").predict(TEXTS)
-    differences = [abs(a.probabilities[name] - b.probabilities[name]) for a, b in zip(exact, found) for name in NAMES]
+    pairs = zip(exact, found, strict=True)
+    differences = [abs(a.probabilities[name] - b.probabilities[name]) for a, b in pairs for name in NAMES]
     assert 1e-5 < max(differences) < 0.05
     with pytest.raises(UserError, match="precision is 'int8'; it must be one of float32, bfloat16, float16"):
         TextClassifier(model, tokenizer, precision="int8")

@@ -77,9 +77,8 @@ def find_choice(device: torch.device, folder: Path | None = None) -> Choice:
     try:
         choice = try_out(device)
     except (RuntimeError, NotImplementedError) as error:  # not kept: a driver may be mended by the next time
-        return dataclasses.replace(
-            EXACT, note=f"no trial of speed: a step failed on this device ({trial.first_line(error)})"
-        )
+        reason = trial.first_line(error)
+        return dataclasses.replace(EXACT, note=f"no trial of speed: a step failed on this device ({reason})")
     _keep(path, choice, machine)
     return choice
 
