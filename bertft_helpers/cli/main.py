@@ -9,7 +9,7 @@ import typer
 
 from bertft_helpers.cli import own_texts
 from bertft_helpers.cli.commands import Commands
-from bertft_helpers.cli.console import AsJson, answer, answer_json, error_console, out_console, reported
+from bertft_helpers.cli.console import AsJson, answer, answer_json, error_console, out_console, reported, say
 from bertft_helpers.errors import UserError
 
 __all__ = [
@@ -182,19 +182,26 @@ def study(
     name: Annotated[str, typer.Argument(help="freezing, learning_rates, batch_sizes, small_data, ...")],
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that run side by side.")] = 1,
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the results.", file_okay=False)] = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="float32 and torch's own dropout; a study goes on as it began.")
+    ] = False,
 ) -> None:
     """Run what is missing of a many-seed study; stop it whenever you like and call it again."""
     from concurrent.futures import ProcessPoolExecutor
     from contextlib import ExitStack
 
+    import torch
     from rich.progress import Progress
 
     from bertft_helpers.series import catalogue
+    from bertft_helpers.speed.choice import EXACT, find_choice
     from bertft_helpers.studies.catalogue import find_study
     from bertft_helpers.studies.experiments import run_study
+    from bertft_helpers.studies.ways import in_the_way_of
 
-    chosen = find_study(name)
-    path = (out or catalogue.find_folder() / "results") / f"{name}.csv"
+    path = (out or catalogue.find_folder() / "results") / f"{find_study(name).name}.csv"
+    here = EXACT if exact else find_choice(torch.device("cpu"))
+    chosen = in_the_way_of(path, find_study(name), here, say)
     with ExitStack() as stack:
         executor = stack.enter_context(ProcessPoolExecutor(workers)) if workers > 1 else None
         progress = stack.enter_context(Progress(console=error_console, disable=not error_console.is_terminal))

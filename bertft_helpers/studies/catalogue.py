@@ -107,18 +107,27 @@ LONGEST = 15  # epochs
 NEVER = LONGEST  # a patience that never runs out
 
 
+def _quick_training() -> Study:
+    """The exact way, and each thing that is quicker alone and together: are the models as good?"""
+    cells = grid(precision=("float32", "bfloat16"), masks=("torch", "bytes"), first_token=(False, True))
+    return _study("quick_training", [cell for cell in cells if cell["first_token"] == (cell["masks"] == "bytes")])
+
+
 def _early_stopping() -> Study:
     cells = grid(flipped=(0.0, 0.2), patience=(1, 2, 3, 5, NEVER))
     settings = {**vars(Recipe()), "longest": LONGEST, "monitor": "accuracy on one half of the validation headlines"}
     return Study("early_stopping", cells, SEEDS, measure_stopping, STOPPING_MEASUREMENTS, settings)
 
 
-def measure_stopping(factors: dict[str, Any], seed: int) -> dict[str, Any]:
-    """Where a patience ends a run and what it picks: the accuracy it chose by, and that on the other half."""
+def measure_stopping(factors: dict[str, Any], seed: int, **way: Any) -> dict[str, Any]:
+    """Where a patience ends a run and what it picks: the accuracy it chose by, and that on the other half.
+
+    ``way`` changes settings of all runs (``studies.ways``).
+    """
     unknown = sorted(set(factors) - {"flipped", "patience"})
     if unknown:
         raise UserError(f"unknown factor {', '.join(unknown)}; the factors are flipped, patience")
-    rows = stopping_curve(factors["flipped"], seed)
+    rows = stopping_curve(factors["flipped"], seed, **way)
     best, waited = 0, 0
     for epoch, row in enumerate(rows):
         if epoch and row["chosen_accuracy"] <= rows[best]["chosen_accuracy"]:
@@ -138,19 +147,19 @@ def measure_stopping(factors: dict[str, Any], seed: int) -> dict[str, Any]:
 
 
 @functools.cache
-def stopping_curve(flipped: float, seed: int) -> list[dict[str, float]]:
+def stopping_curve(flipped: float, seed: int, **way: Any) -> list[dict[str, float]]:
     """Epoch by epoch: training loss, and accuracy on the half that chooses and on the half that stays fresh.
 
     All patience values read one curve, because stopping changes nothing in the epochs before it.
     """
     quiet_libraries()
-    recipe = Recipe(flipped=flipped, epochs=LONGEST)
+    recipe = Recipe(flipped=flipped, epochs=LONGEST, **way)
     model, loader = recipes.build_run(recipe, seed)
     chooser, fresh = (make_loader(half, 64) for half in _halves(recipes.headlines()["validation"]))
     compact = compact_vocabulary(model, cast(EncodedTexts, loader.dataset).input_ids)
     optimizer, schedule = recipes.optimizer_and_schedule(model, recipe, LONGEST * len(loader))
     compact.follow(optimizer)
-    config = TrainConfig()
+    config = TrainConfig(precision=recipe.precision)
     rows = []
     for epoch in range(LONGEST):
         set_epoch(loader, epoch)
@@ -188,6 +197,7 @@ STUDIES = {
         _batch_sizes(),
         _small_data(),
         _early_stopping(),
+        _quick_training(),
     )
 }
 

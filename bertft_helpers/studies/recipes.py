@@ -32,6 +32,7 @@ from bertft_helpers.models import build_classifier
 from bertft_helpers.optim import build_optimizer
 from bertft_helpers.pretrained import load_encoder, load_tokenizer
 from bertft_helpers.runtime import peak_memory_mb, quiet_libraries, reset_peak_memory
+from bertft_helpers.speed.choice import EXACT, Choice, set_up, take_down
 from bertft_helpers.speed.vocabulary import compact_vocabulary, restore_vocabulary
 from bertft_helpers.training import groups_of, train_step
 
@@ -73,7 +74,9 @@ class Recipe:
 
     ``max_steps`` (when given) replaces ``epochs``; ``frozen`` is one of ``FROZEN`` or ``"features"`` (logistic
     regression on frozen features, the baseline); ``reinitialised`` counts top layers that start at random; ``flipped``
-    is the share of training labels replaced by a wrong one. Raises ValueError naming what is allowed.
+    is the share of training labels replaced by a wrong one. ``precision``, ``masks`` (how dropout is drawn) and
+    ``first_token`` are those of ``speed.choice.Choice``: the exact way unless asked for another. Raises ValueError
+    naming what is allowed.
     """
 
     per_class: int = 60
@@ -91,6 +94,9 @@ class Recipe:
     frozen: str = "nothing"
     reinitialised: int = 0
     flipped: float = 0.0
+    precision: str = EXACT.precision
+    masks: str = EXACT.dropout
+    first_token: bool = EXACT.first_token
 
     def __post_init__(self) -> None:
         if self.frozen not in (*FROZEN, "features"):
@@ -105,14 +111,20 @@ class Recipe:
             raise UserError(f"unknown factor {', '.join(unknown)}; the factors are {', '.join(known)}")
         return cls(**factors)
 
+    @property
+    def way(self) -> Choice:
+        """How the runs are made quick."""
+        return Choice(self.precision, self.masks, self.first_token)
 
-def measure(factors: dict[str, Any], seed: int) -> dict[str, Any]:
+
+def measure(factors: dict[str, Any], seed: int, **way: Any) -> dict[str, Any]:
     """Run the recipe that ``factors`` describe with ``seed``; the row of ``MEASUREMENTS`` for a results file.
 
+    ``way`` changes settings of all runs of a study (``studies.ways``).
     ``seconds`` is the processor time of training alone: unlike the clock's it does not grow when the machine is busy.
     """
     quiet_libraries()
-    recipe = Recipe.of(**factors)
+    recipe = Recipe.of(**way, **factors)
     reset_peak_memory()
     if recipe.frozen == "features":
         return _measure_features(recipe, seed)
@@ -158,18 +170,19 @@ def training_examples(recipe: Recipe, seed: int) -> EncodedTexts:
 
 
 def build_run(recipe: Recipe, seed: int) -> tuple[BertForSequenceClassification, DataLoader]:
-    """The model and the training loader of a run."""
+    """The model, set up in the recipe's way, and the training loader of a run."""
     model = build_classifier("bundled", label_names(), seed)
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = recipe.dropout
     for layer in model.bert.encoder.layer[len(model.bert.encoder.layer) - recipe.reinitialised :]:
         layer.apply(functools.partial(_start_over, spread=model.config.initializer_range))
+    set_up(model, recipe.way, seed)
     return model, make_loader(training_examples(recipe, seed), recipe.batch_size, seed=seed)
 
 
 def train(model: BertForSequenceClassification, loader: DataLoader, recipe: Recipe) -> tuple[int, int]:
-    """Train in place with a compact vocabulary; returns optimizer steps and tokens seen."""
+    """Train in place with a compact vocabulary, and take the model's set-up down; returns steps and tokens seen."""
     total = recipe.max_steps or recipe.epochs * len(loader)
     compact = compact_vocabulary(model, cast(EncodedTexts, loader.dataset).input_ids)
     blocks = _blocks(model)
@@ -179,7 +192,7 @@ def train(model: BertForSequenceClassification, loader: DataLoader, recipe: Reci
     if compact.weight.requires_grad:
         compact.follow(optimizer)
     loss_fn = _loss(recipe)
-    config = TrainConfig()
+    config = TrainConfig(precision=recipe.precision)
     tokens = 0
     model.train()
     for step, group in enumerate(groups_of(itertools.islice(_endless(loader), total), 1)):
@@ -188,6 +201,7 @@ def train(model: BertForSequenceClassification, loader: DataLoader, recipe: Reci
         tokens += int(group[0]["attention_mask"].sum())
         train_step(model, group, optimizer, schedule, config, loss_fn)
     restore_vocabulary(model)
+    take_down(model)
     return total, tokens
 
 

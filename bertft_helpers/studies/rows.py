@@ -6,6 +6,7 @@ is counted, so that a kill costs at most the line being written, which is found 
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -18,7 +19,7 @@ import pandas as pd
 
 from bertft_helpers.errors import MissingError, UserError
 
-__all__ = ["Notice", "append_row", "load_rows", "open_rows"]
+__all__ = ["Notice", "append_row", "load_rows", "open_rows", "stored_settings"]
 
 Notice = Callable[[str], None]
 
@@ -40,6 +41,16 @@ def open_rows(path: Path, header: Mapping[str, Any], on_notice: Notice = print) 
     lines = content.decode("utf-8").splitlines(keepends=True)
     _refuse_other_study(path, lines, header)
     return _parse(path, lines[1:])
+
+
+def stored_settings(path: Path) -> dict[str, Any] | None:
+    """The fixed settings of the study in a file; None when there is none yet, or its first line is not whole.
+
+    What is wrong with a file is told by ``open_rows``.
+    """
+    with contextlib.suppress(OSError, ValueError, AttributeError), path.open(encoding="utf-8") as file:
+        return dict(json.loads(file.readline().removeprefix("# ")).get("settings", {}))
+    return None
 
 
 def append_row(path: Path, values: Sequence[Any]) -> None:
