@@ -11,10 +11,11 @@ from minimal import tiny_config
 from transformers import BertModel
 
 from bertft_helpers.own_texts.record import TaskRecord
-from bertft_helpers.own_texts.run import OnStep, run_task
+from bertft_helpers.own_texts.run import run_task
 from bertft_helpers.own_texts.settings import TaskSettings
 from bertft_helpers.pretrained import load_tokenizer
 from bertft_helpers.resume.processes import Processes
+from bertft_helpers.resume.run import OnStep
 
 WORDS = {
     "fruit": ("apple", "pear", "plum", "cherry", "melon", "fig"),

@@ -74,6 +74,7 @@ def train(
 ) -> None:
     """Fine-tune a classifier on your texts: baselines, early stopping, one test, a report."""
     os.environ["MPLBACKEND"] = "agg"  # the report's figures are drawn into files, whatever is set for windows
+    from bertft_helpers.cli.watching import watched_training
     from bertft_helpers.own_texts.run import train_classifier
     from bertft_helpers.runtime import quiet_libraries
 
@@ -98,15 +99,8 @@ def train(
         return
     if out is None:
         raise UserError("--out is missing: name a folder for the run, or give --dry-run to look at the texts only")
-    watched = error_console.is_terminal and os.environ.get("RANK", "0") == "0"
-    with Progress(console=error_console, transient=True, disable=not watched) as progress:
-        bar = progress.add_task("training", total=None)
-
-        def on_step(done: int, planned: int) -> None:
-            progress.update(bar, completed=done, total=planned)
-
-        steps = on_step if watched else None
-        results = train_classifier(data, out, **settings, device=device, on_note=say, on_step=steps)
+    with watched_training() as on_step:
+        results = train_classifier(data, out, **settings, device=device, on_note=say, on_step=on_step)
     if results is not None:
         _print_results(results, out, as_json)
 

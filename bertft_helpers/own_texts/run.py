@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
-import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import torch
 from transformers import BertForSequenceClassification
 
-from bertft_helpers.batching import Batch, make_loader
+from bertft_helpers.batching import make_loader
 from bertft_helpers.errors import RunError
 from bertft_helpers.evaluation import Predictions, predict
 from bertft_helpers.failures import DivergedError, OutOfMemory
@@ -46,16 +45,15 @@ from bertft_helpers.resume.processes import (
     share_gradients,
     shared_loss,
 )
-from bertft_helpers.resume.run import Run, fit_resumable
+from bertft_helpers.resume.run import OnStep, Run, fit_resumable
 from bertft_helpers.resume.states import states_in
 from bertft_helpers.speed.choice import Choice, set_up, take_down
 from bertft_helpers.speed.vocabulary import compact_vocabulary, restore_vocabulary
 from bertft_helpers.training import EarlyStopping, steps_per_run
 
-__all__ = ["OnStep", "Say", "run_task", "train", "train_classifier"]
+__all__ = ["Say", "run_task", "train", "train_classifier"]
 
 Say = Callable[[str], None]
-OnStep = Callable[[int, int], None]  # (batches done, batches planned) in this call
 
 
 def train_classifier(
@@ -82,7 +80,8 @@ def train_classifier(
     """A classifier for the texts in ``source``, trained, tested once and reported in the folder ``out``.
 
     What ``bertft train`` does; call it again after any interruption and it goes on, and after the end it answers with
-    the same results. They are returned as they stand in ``results.json``; in all processes but the first it is None.
+    the same results. ``on_step`` hears after each step how many are done, are planned at most, and its number of texts.
+    The results are returned as they stand in ``results.json``; in all processes but the first it is None.
     Raises UserError for texts or settings that cannot be, RunError for what could not be done, OSError for what the
     system refuses.
     """
@@ -177,10 +176,10 @@ def _metered(on_step: OnStep | None, meter: Meter, processes: Processes) -> OnSt
     if not processes.is_first:
         return None
 
-    def metered(done: int, planned: int) -> None:
+    def metered(done: int, planned: int, texts: int) -> None:
         meter.tick()
         if on_step is not None:
-            on_step(done, planned)
+            on_step(done, planned, texts)
 
     return metered
 
@@ -245,8 +244,6 @@ def train(
         loss_fn, stopping = shared_loss(loss_fn, processes), AgreedStopping(planned.patience, "validation_accuracy")
         names = [state.name for state in states_in(folder)]
         require_equal("saved states", names, processes, "--out must be a folder that all machines share")
-    if on_step is not None:
-        loss_fn = _counted(loss_fn, on_step, len(loader) * config.epochs)
     validation_loader = make_loader(examples["validation"], 64)
     with _remedies_as_options():
         history = fit_resumable(
@@ -255,6 +252,7 @@ def train(
             on_epoch=lambda row: say(_epoch_line(row, config.epochs)),
             on_note=say,
             writes=processes.is_first,
+            on_step=on_step,
         )
     restore_vocabulary(model)
     take_down(model)
@@ -279,18 +277,6 @@ def _loss(prepared: Prepared, settings: TaskSettings) -> LossFn:
     if not settings.class_weights:
         return classification_loss
     return weighted_loss(balanced_weights(prepared.examples["train"].labels, len(prepared.label_names)))
-
-
-def _counted(loss_fn: LossFn, on_step: OnStep, planned: int) -> LossFn:
-    done = [0]
-
-    @functools.wraps(loss_fn)  # the same loss, for whoever asks for its name
-    def counted(model: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        done[0] += 1
-        on_step(done[0], planned)
-        return loss_fn(model, batch)
-
-    return counted
 
 
 def _epoch_line(row: dict[str, float], epochs: int) -> str:

@@ -18,7 +18,9 @@ from bertft_helpers.resume.states import DamagedStateError, one_writer, states_i
 from bertft_helpers.training import close_epoch, groups_of, switch_weights, train_step
 from bertft_helpers.validation import check_run
 
-__all__ = ["fit_resumable"]
+__all__ = ["OnStep", "fit_resumable"]
+
+OnStep = Callable[[int, int, int], None]  # (steps done in all calls, steps planned at most, texts of this step)
 
 
 def fit_resumable(
@@ -29,6 +31,7 @@ def fit_resumable(
     on_epoch: Callable[[dict[str, float]], None] | None = None,
     on_note: Note = print,
     writes: bool = True,
+    on_step: OnStep | None = None,
 ) -> History:
     """``training.fit`` that saves a state every ``save_every`` steps and each epoch, and goes on from the newest one.
 
@@ -36,7 +39,8 @@ def fit_resumable(
     if nothing had happened. A damaged state is stepped over and noted. Keeps the ``keep`` newest states and the best
     epoch's; a state that the disk does not take is noted, and training goes on. Raises UserError when the folder holds
     another run (naming the difference), RunError when another process writes to it or no state in it can be read. Of
-    several processes that train together only one ``writes``; the others resume from what it wrote.
+    several processes that train together only one ``writes``; the others resume from what it wrote. ``on_step`` is
+    called after each step.
     """
     for name, value in {"save_every": save_every, "keep": keep}.items():
         if value < 1:
@@ -47,7 +51,7 @@ def fit_resumable(
     with one_writer(folder, on_note) if writes else contextlib.nullcontext():
         _restore_newest(progress, folder, on_note)
         while not progress.is_finished:
-            _finish_epoch(progress, save, save_every)
+            _finish_epoch(progress, save, save_every, on_step)
             row = _close_epoch(progress)
             save()
             if on_epoch is not None:
@@ -57,7 +61,7 @@ def fit_resumable(
     return progress.history
 
 
-def _finish_epoch(progress: Progress, save: Callable[[], None], save_every: int) -> None:
+def _finish_epoch(progress: Progress, save: Callable[[], None], save_every: int, on_step: OnStep | None) -> None:
     """Train the rest of the current epoch, from step ``progress.step`` on."""
     run, resumed_at = progress.run, torch.get_rng_state()
     set_epoch(run.train_loader, progress.epoch)
@@ -72,6 +76,8 @@ def _finish_epoch(progress: Progress, save: Callable[[], None], save_every: int)
         step = train_step(run.model, group, run.optimizer, run.schedule, run.config, run.loss_fn, progress.scaler)
         progress.history.steps.append(step)
         progress.step += 1
+        if on_step is not None:
+            on_step(len(progress.history.steps), run.config.epochs * run.steps_per_epoch, step.targets)
         if progress.step % save_every == 0 and progress.step < run.steps_per_epoch:
             save()
 

@@ -51,10 +51,10 @@ def finished(given: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(given / "run", tmp_path / "run"))
 
 
-def at_step(number: int, act: Callable[[], object]) -> Callable[[int, int], None]:
-    """Do something before a batch: two of them are an epoch."""
+def at_step(number: int, act: Callable[[], object]) -> Callable[[int, int, int], None]:
+    """Do something after a step: two of them are an epoch."""
 
-    def on_step(done: int, planned: int) -> None:
+    def on_step(done: int, planned: int, texts: int) -> None:
         if done == number:
             act()
 

@@ -13,6 +13,7 @@ import torch
 from minimal import parameters_of
 from own_data import labelled_rows, run, settings_for, tiny_checkpoint, write_csv
 
+from bertft_helpers.batching import Batch
 from bertft_helpers.data import load_texts, select_view
 from bertft_helpers.errors import RunError, UserError
 from bertft_helpers.own_texts import baselines
@@ -45,7 +46,7 @@ def test_a_run_that_is_interrupted_ends_as_one_that_is_not(tmp_path: Path, data:
     class Killed(Exception):
         pass
 
-    def kill(done: int, planned: int) -> None:
+    def kill(done: int, planned: int, texts: int) -> None:
         if done == 5:  # in the second epoch
             raise Killed
 
@@ -73,13 +74,14 @@ def test_a_run_that_is_interrupted_ends_as_one_that_is_not(tmp_path: Path, data:
     ],
 )
 def test_a_batch_that_does_not_fit_is_told_with_the_options_to_lower(
-    tmp_path: Path, data: Path, checkpoint: Path, raised: Exception, told: str
+    tmp_path: Path, data: Path, checkpoint: Path, raised: Exception, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def exhausted(done: int, planned: int) -> None:
+    def exhausted(model: torch.nn.Module, batch: Batch) -> None:
         raise raised
 
+    monkeypatch.setattr("bertft_helpers.own_texts.run.classification_loss", exhausted)
     with pytest.raises(RunError, match=told) as failed:
-        run(settings_for(data, checkpoint), tmp_path / "out", exhausted)
+        run(settings_for(data, checkpoint), tmp_path / "out")
     assert str(failed.value).endswith("memory. Lower --batch-size or --max-length, and name another --out.")
 
 
