@@ -21,13 +21,11 @@ SILENCE = 30.0  # seconds between two lines where no bar is drawn
 def watched_training() -> Iterator[OnStep]:
     """A function for ``train_classifier`` to call after each step, which shows the pace and the time left."""
     pace = Pace()
-    if not error_console.is_terminal:
+    if not error_console.is_terminal or os.environ.get("RANK", "0") != "0":  # of several processes one draws
         yield _lines(pace)
         return
-    first = os.environ.get("RANK", "0") == "0"  # under a launcher one process draws
-    with Progress(
-        BarColumn(), TextColumn("{task.description}"), console=error_console, transient=True, disable=not first
-    ) as bars:
+    columns = BarColumn(), TextColumn("{task.description}")
+    with Progress(*columns, console=error_console, transient=True) as bars:
         bar = bars.add_task("training", total=None)
 
         def on_step(done: int, planned: int, texts: int) -> None:

@@ -107,12 +107,6 @@ LONGEST = 15  # epochs
 NEVER = LONGEST  # a patience that never runs out
 
 
-def _quick_training() -> Study:
-    """The exact way, and each thing that is quicker alone and together: are the models as good?"""
-    cells = grid(precision=("float32", "bfloat16"), masks=("torch", "bytes"), first_token=(False, True))
-    return _study("quick_training", [cell for cell in cells if cell["first_token"] == (cell["masks"] == "bytes")])
-
-
 def _early_stopping() -> Study:
     cells = grid(flipped=(0.0, 0.2), patience=(1, 2, 3, 5, NEVER))
     settings = {**vars(Recipe()), "longest": LONGEST, "monitor": "accuracy on one half of the validation headlines"}
@@ -197,7 +191,6 @@ STUDIES = {
         _batch_sizes(),
         _small_data(),
         _early_stopping(),
-        _quick_training(),
     )
 }
 

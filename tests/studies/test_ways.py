@@ -56,7 +56,7 @@ def test_a_file_that_says_no_way_is_another_study(tmp_path: Path) -> None:
 
 
 def test_a_study_that_compares_ways_stays_as_it_is(tmp_path: Path) -> None:
-    compares = find_study("quick_training")
+    compares = Study("tea", [dict(AS_QUICK), dict(AS_EXACT)], [0], measure, ["made"], {"sugar": 2})
     assert in_the_way_of(tmp_path / "new.csv", compares, QUICK, pytest.fail) is compares
 
 
