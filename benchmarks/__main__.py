@@ -7,13 +7,15 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import finetune, freezing, prediction, preparation, products, report
-from benchmarks.pairs import Topic, run_rounds, run_tiny, summarize
-from bertft_helpers.runtime import quiet_libraries
+import torch
 
-TOPICS: dict[str, Topic] = {
-    topic.name: topic for module in (finetune, freezing, prediction, preparation, products) for topic in module.TOPICS
-}
+from benchmarks import finetune, freezing, prediction, preparation, products, report, whole
+from benchmarks.pairs import Row, Topic, run_rounds, run_tiny, summarize
+from bertft_helpers.runtime import quiet_libraries
+from bertft_helpers.speed.machine import describe_machine
+
+MODULES = finetune, freezing, prediction, preparation, products, whole
+TOPICS: dict[str, Topic] = {topic.name: topic for module in MODULES for topic in module.TOPICS}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -22,17 +24,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if asked.tiny and asked.out == report.FOLDER:
         raise SystemExit("--tiny measures nothing: give --out FOLDER, so that no result is replaced")
     quiet_libraries()
+    machine = describe_machine(torch.device("cpu"))
     for name in asked.only or TOPICS:
-        topic, start = TOPICS[name], time.perf_counter()
+        topic, start = TOPICS[name].on(machine["instructions"]), time.perf_counter()
         rows = run_tiny(topic) if asked.tiny else run_rounds(topic, asked.pairs, asked.clock)
-        summary = {**summarize(topic, rows), **report.circumstances(topic, asked.clock, asked.tiny)}
-        results = {**report.read_results(asked.out), name: summary}
-        report.write_results({each: results[each] for each in TOPICS if each in results}, asked.out)
+        summary = summarize(topic, rows, machine["instructions"])
+        summary |= report.circumstances(topic, machine, asked.clock, asked.tiny)
+        _store(name, report.machine_name(machine), summary, asked.out)
         ratios = ", ".join(f"{ratio['median']:.2f} x {side}" for side, ratio in summary["ratios"].items())
         print(f"{name}: {ratios} ({time.perf_counter() - start:.0f} s)", flush=True)
     if asked.out == report.FOLDER:
         readme = report.README.read_text(encoding="utf-8")
         report.README.write_text(report.with_table(readme, report.read_results()), encoding="utf-8")
+
+
+def _store(name: str, machine: str, summary: Row, folder: Path) -> None:
+    """Put a topic's figures beside those of other machines; the topics keep their order."""
+    results = report.read_results(folder)
+    results = {**results, name: {**results.get(name, {}), machine: summary}}
+    report.write_results({each: results[each] for each in TOPICS if each in results}, folder)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -29,20 +29,18 @@ from benchmarks.material import (
     tokenizer,
     validation_accuracy,
 )
+from benchmarks.multiplications import operations, share_of_speed
 from benchmarks.pairs import OURS, Goal, Row, Stopwatch, Topic
 from bertft_helpers.batching import EncodedTexts, make_loader, pad_batch
 from bertft_helpers.config import TrainConfig
-from bertft_helpers.first_token import use_all_tokens, use_first_token
 from bertft_helpers.losses import LossFn, classification_loss
 from bertft_helpers.optim import build_optimizer
-from bertft_helpers.speed.dropout import use_byte_dropout
+from bertft_helpers.speed.choice import EXACT, Choice, find_choice, set_up, take_down
 from bertft_helpers.speed.frozen import RowBatches
-from bertft_helpers.speed.throughput import keep_freed_memory
 from bertft_helpers.speed.vocabulary import CompactEmbedding, compact_vocabulary, restore_vocabulary
 from bertft_helpers.training import train_epoch
 
 Size = Mapping[str, Any]
-MIXED = "bfloat16"  # products in 16 bits, sums and weights in 32; slower where the processor has no such instructions
 
 
 def train_with_core(
@@ -64,30 +62,30 @@ def train_with_core(
         train_epoch(model, loader, optimizer, schedule, config, loss_fn)
 
 
-def core_plain(size: Size, seed: int) -> Row:
-    """The core without an option that changes numbers: buckets, compact vocabulary, kept memory."""
-    keep_freed_memory()
-    model, train = fresh_model(seed), _train_texts(size, seed)
-    watch = Stopwatch(size["clock"])
-    compact_vocabulary(model, train.input_ids)
-    train_with_core(model, make_loader(train, BATCH_SIZE, seed=seed), size["epochs"])
-    restore_vocabulary(model)
-    return _row(watch, model, size)
-
-
 def core(size: Size, seed: int) -> Row:
-    """The same in mixed precision, with a top layer of [CLS] alone and, where it pays, byte-drawn dropout."""
-    keep_freed_memory()
+    """As ``bertft train`` does it: in the way that a trial finds to be quick here."""
+    return _train(size, seed, find_choice(torch.device("cpu")))
+
+
+def core_exact(size: Size, seed: int) -> Row:
+    """As ``bertft train --exact`` does it: buckets, compact vocabulary, kept memory, which change no number."""
+    return _train(size, seed, EXACT)
+
+
+def _train(size: Size, seed: int, choice: Choice) -> Row:
     model, train = fresh_model(seed), _train_texts(size, seed)
+    loader = make_loader(train, BATCH_SIZE, seed=seed)
     watch = Stopwatch(size["clock"])
     compact_vocabulary(model, train.input_ids)
-    use_first_token(model)
-    if size["byte_dropout"]:
-        use_byte_dropout(model, seed)
-    train_with_core(model, make_loader(train, BATCH_SIZE, seed=seed), size["epochs"], precision=MIXED)
-    use_all_tokens(model)
+    set_up(model, choice, seed)
+    train_with_core(model, loader, size["epochs"], precision=choice.precision)
+    take_down(model)
     restore_vocabulary(model)
-    return _row(watch, model, size)
+    row = _row(watch, model, size)
+    done = size["epochs"] * sum(
+        operations(model.config, *batch["input_ids"].shape, choice.first_token) for batch in loader
+    )
+    return {**row, "figures": share_of_speed(done, row["seconds"], choice.precision, size["clock"])}
 
 
 def train_with_trainer(
@@ -96,9 +94,10 @@ def train_with_trainer(
     epochs: int,
     seed: int,
     learning_rate: float = LEARNING_RATE,
+    pad_to: int | None = None,
     **changed: Any,
 ) -> None:
-    """transformers' Trainer as it comes: fused AdamW, padding per batch, texts in random order."""
+    """transformers' Trainer as it comes: fused AdamW, padding per batch (or to ``pad_to``), texts in random order."""
     columns = {
         "input_ids": train.input_ids,
         "attention_mask": [[1] * length for length in train.lengths],
@@ -120,7 +119,8 @@ def train_with_trainer(
             disable_tqdm=True,
             **changed,
         )
-        collator = DataCollatorWithPadding(tokenizer())
+        padding = {"padding": True} if pad_to is None else {"padding": "max_length", "max_length": pad_to}
+        collator = DataCollatorWithPadding(tokenizer(), **padding)
         trainer = Trainer(model, settings, data_collator=collator, train_dataset=Dataset.from_dict(columns))
         trainer.remove_callback(PrinterCallback)  # it prints a line at the end of training
         trainer.train()
@@ -128,17 +128,28 @@ def train_with_trainer(
 
 def trainer(size: Size, seed: int) -> Row:
     """The Trainer at its defaults."""
-    model, train = fresh_model(seed), _train_texts(size, seed)
-    watch = Stopwatch(size["clock"])
-    train_with_trainer(model, train, size["epochs"], seed)
-    return _row(watch, model, size)
+    return _with_trainer(size, seed)
+
+
+def trainer_in_16_bits(size: Size, seed: int) -> Row:
+    """The Trainer with ``bf16=True``."""
+    return _with_trainer(size, seed, bf16=True)
 
 
 def trainer_by_length(size: Size, seed: int) -> Row:
     """The Trainer with texts of similar length in a batch."""
+    return _with_trainer(size, seed, train_sampling_strategy="group_by_length")
+
+
+def trainer_padded(size: Size, seed: int) -> Row:
+    """The Trainer with every text padded to 128 tokens, as transformers' run_classification.py does by default."""
+    return _with_trainer(size, seed, pad_to=128)
+
+
+def _with_trainer(size: Size, seed: int, **changed: Any) -> Row:
     model, train = fresh_model(seed), _train_texts(size, seed)
     watch = Stopwatch(size["clock"])
-    train_with_trainer(model, train, size["epochs"], seed, train_sampling_strategy="group_by_length")
+    train_with_trainer(model, train, size["epochs"], seed, **changed)
     return _row(watch, model, size)
 
 
@@ -179,38 +190,45 @@ SHORT = (
     "dropout; length buckets leave 1 % of padding, the Trainer 25 %"
 )
 LONG = "products of the linear layers and attention; plain dropout drew random numbers for a fifth of a step"
-TRAINERS = {"Trainer": trainer, "Trainer, grouped by length": trainer_by_length}
-WITH_TRAINERS = {OURS: core, f"{OURS}, no option": core_plain, **TRAINERS}
+EXACTLY = f"{OURS}, exact"
+IN_16_BITS = "Trainer, bf16"
+TRAINERS = {"Trainer": trainer, IN_16_BITS: trainer_in_16_bits, "Trainer, grouped by length": trainer_by_length}
+WITH_TRAINERS = {OURS: core, EXACTLY: core_exact, **TRAINERS}
+PADDED = {"tutorial loop padded to 128": tutorial_loop, "Trainer padded to 128, as run_classification": trainer_padded}
 
 
-def _size(view: str, max_length: int, texts: int, epochs: int, validation: int, byte_dropout: bool) -> Row:
-    names = ("view", "max_length", "texts", "epochs", "validation", "byte_dropout")
-    return dict(zip(names, (view, max_length, texts, epochs, validation, byte_dropout), strict=True))
+def _size(view: str, max_length: int, texts: int, epochs: int, validation: int) -> Row:
+    names = ("view", "max_length", "texts", "epochs", "validation")
+    return dict(zip(names, (view, max_length, texts, epochs, validation), strict=True))
 
 
-def _topic(name: str, work: str, size: Row, first: float, second: float, spent: str) -> Topic:
-    goals = [Goal("Trainer", first), Goal("Trainer, grouped by length", second)]
-    return Topic(name, work, size, {**size, "texts": 16, "epochs": 1, "validation": 8}, WITH_TRAINERS, goals, spent)
+def _topic(name: str, work: str, size: Row, goals: Sequence[Goal], spent: str) -> Topic:
+    tiny = {**size, "texts": 16, "epochs": 1, "validation": 8}
+    return Topic(name, work, size, tiny, WITH_TRAINERS, goals, spent, needs_bfloat16=[IN_16_BITS])
 
 
-HEADLINES = _size("headline", 64, 400, 2, 420, byte_dropout=False)
+HEADLINES = _size("headline", 64, 400, 2, 420)
 TUTORIAL = {**HEADLINES, "texts": 160}
 TOPICS = [
-    _topic("headlines", "fine-tune on 400 headlines, 2 epochs", HEADLINES, 1.8, 1.5, SHORT),
+    _topic(
+        "headlines",
+        "fine-tune on 400 headlines, 2 epochs",
+        HEADLINES,
+        [Goal("Trainer", 2.5, amx=4.0), Goal("Trainer, grouped by length", 1.5)],
+        SHORT,
+    ),
     _topic(
         "leads",
         "fine-tune on 160 headlines with leads, 2 epochs",
-        _size("headline+lead", 128, 160, 2, 200, byte_dropout=True),
-        2.0,
-        1.5,
+        _size("headline+lead", 128, 160, 2, 200),
+        [Goal("Trainer", 2.0), Goal("Trainer, grouped by length", 1.5)],
         LONG,
     ),
     _topic(
         "stories",
         "fine-tune on 96 stories cut at 256 tokens, 1 epoch",
-        _size("story", 256, 96, 1, 60, byte_dropout=True),
-        1.3,
-        1.2,
+        _size("story", 256, 96, 1, 60),
+        [Goal("Trainer", 1.3), Goal("Trainer, grouped by length", 1.2)],
         LONG,
     ),
     Topic(
@@ -218,7 +236,7 @@ TOPICS = [
         "fine-tune on 160 headlines, 2 epochs",
         TUTORIAL,
         {**TUTORIAL, "texts": 16, "epochs": 1, "validation": 16},
-        {OURS: core, "tutorial loop padded to 128": tutorial_loop},
+        {OURS: core, **PADDED},
         [Goal("tutorial loop padded to 128", 6.0)],
         "93 % of what the tutorial's loop multiplies is padding",
     ),

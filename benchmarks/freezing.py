@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from transformers import BertForSequenceClassification
 
-from benchmarks.finetune import MIXED, SHORT, Size, train_with_core, train_with_trainer
+from benchmarks.finetune import SHORT, Size, train_with_core, train_with_trainer
 from benchmarks.material import BATCH_SIZE, LEARNING_RATE, examples, fresh_model, validation_accuracy
 from benchmarks.pairs import OURS, Goal, Row, Stopwatch, Topic
 from bertft_helpers.batching import EncodedTexts, make_loader
@@ -13,14 +13,17 @@ from bertft_helpers.features import cache_boundary
 from bertft_helpers.first_token import use_all_tokens, use_first_token
 from bertft_helpers.models import freeze
 from bertft_helpers.runtime import mixed_precision
+from bertft_helpers.speed.choice import find_choice
 from bertft_helpers.speed.frozen import RowBatches, encode_pooled, head_loss, upper_loss
 from bertft_helpers.speed.throughput import keep_freed_memory
 
 
-def train_head(model: BertForSequenceClassification, train: EncodedTexts, size: Size, seed: int) -> None:
+def train_head(
+    model: BertForSequenceClassification, train: EncodedTexts, size: Size, seed: int, precision: str
+) -> None:
     """Train the head on what the base makes of the texts."""
     model.set_attn_implementation("eager")  # in 16 bits the fused kernel takes three times as long on short texts
-    with mixed_precision(torch.device("cpu"), getattr(torch, MIXED)):
+    with mixed_precision(torch.device("cpu"), getattr(torch, precision)):
         pooled = encode_pooled(model, train, batch_size=64)
     model.set_attn_implementation("sdpa")
     loss_fn = head_loss(pooled)
@@ -28,23 +31,26 @@ def train_head(model: BertForSequenceClassification, train: EncodedTexts, size: 
     train_with_core(model, batches, size["epochs"], loss_fn, size["learning_rate"])
 
 
-def train_upper(model: BertForSequenceClassification, train: EncodedTexts, size: Size, seed: int) -> None:
+def train_upper(
+    model: BertForSequenceClassification, train: EncodedTexts, size: Size, seed: int, precision: str
+) -> None:
     """Train the upper layers on what the lower ones make of the texts."""
-    with mixed_precision(torch.device("cpu"), getattr(torch, MIXED)):
+    with mixed_precision(torch.device("cpu"), getattr(torch, precision)):
         cached = cache_boundary(model.bert, train, size["layers"])
     loss_fn = upper_loss(cached, size["layers"])
     loader = make_loader(train, BATCH_SIZE, seed=seed)
-    train_with_core(model, loader, size["epochs"], loss_fn, size["learning_rate"], MIXED)
+    train_with_core(model, loader, size["epochs"], loss_fn, size["learning_rate"], precision)
 
 
 def core(size: Size, seed: int) -> Row:
-    """The frozen part runs once, in mixed precision like the layers above it; what it made is trained on."""
+    """The frozen part runs once, in the precision that is quick here; what it made is trained on."""
     keep_freed_memory()
     model, train = fresh_model(seed), examples("headline", "train", size["texts"], 64, seed)
     freeze(model, size["layers"])
+    precision = find_choice(torch.device("cpu")).precision
     watch = Stopwatch(size["clock"])
     use_first_token(model)
-    size["train"](model, train, size, seed)
+    size["train"](model, train, size, seed, precision)
     use_all_tokens(model)
     seconds = watch.seconds
     return {"seconds": seconds, "accuracy": validation_accuracy(model, "headline", 64, size["validation"])}

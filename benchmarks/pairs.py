@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import multiprocessing
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from typing import Any
@@ -15,14 +15,23 @@ import numpy as np
 Row = dict[str, Any]
 Side = Callable[[Mapping[str, Any], int], Row]
 OURS = "bertft_helpers"
+BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Goal:
-    """At least ``ratio`` times as fast as the side called ``against``."""
+    """At least ``ratio`` times as fast as the side called ``against``; ``amx`` times on a processor with AMX.
+
+    None: no goal for such a machine.
+    """
 
     against: str
-    ratio: float
+    ratio: float | None
+    amx: float | None = None
+
+    def on(self, instructions: Collection[str]) -> float | None:
+        """The ratio to reach on a processor with these instruction sets."""
+        return self.amx if self.amx is not None and "amx_bf16" in instructions else self.ratio
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +40,8 @@ class Topic:
 
     A side is a function ``(size, seed) -> row`` with the ``seconds`` it took and, where there are any, an ``accuracy``
     and ``figures`` by name. ``same`` names what all sides must agree on, each number within its tolerance;
-    ``spent`` says where profiling found the time.
+    ``needs_bfloat16`` names the sides that are left out where the processor has no such numbers; ``spent`` says where
+    profiling found the time.
     """
 
     name: str
@@ -42,6 +52,14 @@ class Topic:
     goals: Sequence[Goal]
     spent: str
     same: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    needs_bfloat16: Sequence[str] = ()
+
+    def on(self, instructions: Collection[str]) -> Topic:
+        """The topic with the sides that run on a processor with these instruction sets."""
+        left_out = () if BFLOAT16 & set(instructions) else self.needs_bfloat16
+        return dataclasses.replace(
+            self, sides={name: side for name, side in self.sides.items() if name not in left_out}
+        )
 
 
 class Stopwatch:
@@ -88,19 +106,19 @@ def _own_process() -> ProcessPoolExecutor:
 
 
 def require_same(topic: Topic, rows: Mapping[str, Sequence[Row]]) -> None:
-    """Raise ValueError when the sides do not agree on what ``topic.same`` names."""
+    """Raise ValueError when sides that have what ``topic.same`` names do not agree on it."""
     for key, tolerance in topic.same.items():
         for side, found in rows.items():
-            for ours, theirs in zip(rows[OURS], found, strict=True):
+            for ours, theirs in zip(rows[OURS], [row for row in found if key in row], strict=False):
                 difference = np.abs(np.subtract(ours[key], theirs[key])).max()
                 if difference > tolerance:
                     raise ValueError(f"{topic.name}: {key} of {side} differs by {difference}; {tolerance} is allowed")
 
 
-def summarize(topic: Topic, rows: Mapping[str, Sequence[Row]]) -> Row:
+def summarize(topic: Topic, rows: Mapping[str, Sequence[Row]], instructions: Collection[str] = ()) -> Row:
     """Median seconds and mean accuracy of each side; median, lowest and highest ratio against each other side."""
     sides = {side: _side(found) for side, found in rows.items()}
-    return {"work": topic.work, "rounds": len(rows[OURS]), "sides": sides, "ratios": _ratios(topic, rows)}
+    return {"work": topic.work, "rounds": len(rows[OURS]), "sides": sides, "ratios": _ratios(topic, rows, instructions)}
 
 
 def _side(rows: Sequence[Row]) -> Row:
@@ -115,8 +133,8 @@ def _side(rows: Sequence[Row]) -> Row:
     }
 
 
-def _ratios(topic: Topic, rows: Mapping[str, Sequence[Row]]) -> dict[str, Row]:
-    goals = {goal.against: goal.ratio for goal in topic.goals}
+def _ratios(topic: Topic, rows: Mapping[str, Sequence[Row]], instructions: Collection[str]) -> dict[str, Row]:
+    goals = {goal.against: ratio for goal in topic.goals if (ratio := goal.on(instructions)) is not None}
     found = {}
     for side in rows:
         if side == OURS:
@@ -128,6 +146,6 @@ def _ratios(topic: Topic, rows: Mapping[str, Sequence[Row]]) -> dict[str, Row]:
             "lowest": round(min(ratios), 2),
             "highest": round(max(ratios), 2),
             "goal": goals.get(side),
-            "reached": None if side not in goals else bool(round(median, 2) >= goals[side]),
+            "reached": None if side not in goals else round(median, 2) >= goals[side],
         }
     return found
