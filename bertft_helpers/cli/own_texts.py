@@ -154,8 +154,16 @@ def evaluate(
 
     quiet_libraries()
     how = Format(encoding, delimiter, quoting, header=not no_header)
-    machine = {"device": device, "precision": precision}
-    scores = evaluate_file(model, data, text_column=text, label_column=label, how=how, **machine, on_note=say)
+    scores = evaluate_file(
+        model,
+        data,
+        text_column=text,
+        label_column=label,
+        how=how,
+        device=device,
+        precision=precision,
+        on_note=say,
+    )
     if as_json:
         answer_json(scores)
         return
@@ -206,8 +214,17 @@ def predict(
         def on_rows(rows: int) -> None:
             progress.update(bar, completed=rows)
 
-        machine = {"device": device, "precision": precision}
-        done = label_file(model, file, out, text_column=text, how=how, **machine, on_note=say, on_rows=on_rows)
+        done = label_file(
+            model,
+            file,
+            out,
+            text_column=text,
+            how=how,
+            device=device,
+            precision=precision,
+            on_note=say,
+            on_rows=on_rows,
+        )
     if as_json:
         answer_json({"rows": done.rows, "without_text": done.without_text, "out": str(out)})
     elif out is not None:
