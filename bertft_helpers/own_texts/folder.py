@@ -18,7 +18,7 @@ from bertft_helpers.errors import RunError, UserError
 from bertft_helpers.files import DRAFT, held, read_json, remove_folder, sweep, write_json
 from bertft_helpers.own_texts.settings import TaskSettings
 from bertft_helpers.resume.states import states_in
-from bertft_helpers.speed.choice import EXACT, Choice, find_choice, in_words, require_precision
+from bertft_helpers.speed.choice import EXACT, Choice, find_choice, in_words, require_precision, trouble_with
 
 __all__ = [
     "ANEW",
@@ -59,7 +59,8 @@ def take(out: Path, settings: TaskSettings, digest: str, held_by: contextlib.Exi
 def take_choice(out: Path, settings: TaskSettings, device: torch.device, say: Say) -> Choice:
     """How this run trains: as it began, whatever machine goes on with it; at first as this machine is quickest.
 
-    Kept in ``speed.json``. Raises RunError when that is damaged.
+    Kept in ``speed.json``; threads are always this machine's. Raises RunError when the file is damaged, and when the
+    precision in which the run began gives wrong numbers here.
     """
     path = out / "speed.json"
     here = choice_for(settings, device)
@@ -72,8 +73,13 @@ def take_choice(out: Path, settings: TaskSettings, device: torch.device, say: Sa
     except TypeError as error:
         raise RunError(f"{path} is damaged ({error}); {ANEW}") from error
     if (begun.precision, begun.dropout) != (here.precision, here.dropout):
-        say(f"note: this run began with {in_words(begun)}, and goes on so; this machine by itself: {in_words(here)}")
-    return begun
+        there = in_words(dataclasses.replace(begun, gain=1.0))
+        say(f"note: this run began with {there}, and goes on so; this machine by itself: {in_words(here)}")
+    if begun.precision != here.precision and (trouble := trouble_with(device, begun.precision)):
+        raise RunError(
+            f"this run began in {begun.precision}, but {trouble}: go on where it began, or name another --out"
+        )
+    return dataclasses.replace(begun, threads=here.threads, token_budget=here.token_budget)
 
 
 def choice_for(settings: TaskSettings, device: torch.device) -> Choice:

@@ -35,6 +35,7 @@ __all__ = [
     "require_precision",
     "set_up",
     "take_down",
+    "trouble_with",
     "try_out",
     "use_process",
 ]
@@ -110,13 +111,17 @@ def _ways_that_work(layer: BertModel) -> tuple[list[trial.Way], list[str]]:
     return [way for way in ways if not troubles[way.precision]], notes
 
 
-def require_precision(device: torch.device, precision: str) -> None:
-    """Raise RunError when numbers in ``precision`` (one of ``config.PRECISIONS``) are wrong on ``device``."""
+def trouble_with(device: torch.device, precision: str) -> str:
+    """Why numbers in ``precision`` (one of ``config.PRECISIONS``) must not be used on ``device``; empty when right."""
     if precision == "float32":
-        return
+        return ""
     with _own_draws(device):
-        trouble = trial.trouble_with(trial.one_layer(device), precision)
-    if trouble:
+        return trial.trouble_with(trial.one_layer(device), precision)
+
+
+def require_precision(device: torch.device, precision: str) -> None:
+    """Raise RunError when numbers in the precision that was asked for are wrong on ``device``."""
+    if trouble := trouble_with(device, precision):
         raise RunError(f"{precision} was asked for and cannot be used: {trouble}; leave --precision out")
 
 

@@ -18,6 +18,7 @@ from bertft_helpers.own_texts.settings import TaskSettings
 from bertft_helpers.speed import trial
 from bertft_helpers.speed.choice import EXACT, Choice
 
+CPU = torch.device("cpu")
 QUICK = Choice("bfloat16", "bytes", True, gain=3.0)
 
 
@@ -68,6 +69,26 @@ def test_a_run_goes_on_as_it_began_also_on_another_machine(
     first, second = parameters_of(whole.model), parameters_of(resumed.model)
     assert all(torch.equal(first[name], second[name]) for name in first)
     np.testing.assert_array_equal(whole.predictions["test"].logits, resumed.predictions["test"].logits)
+
+
+def test_a_run_takes_the_threads_of_the_machine_that_goes_on_with_it(
+    settings: TaskSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_machine(monkeypatch, dataclasses.replace(QUICK, threads=64))
+    folder.take_choice(tmp_path, settings, CPU, print)
+    on_machine(monkeypatch, Choice("float32", "torch", True, threads=2))
+    assert folder.take_choice(tmp_path, settings, CPU, print) == dataclasses.replace(QUICK, threads=2)
+
+
+def test_a_run_does_not_go_on_where_its_numbers_would_be_wrong(
+    settings: TaskSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_machine(monkeypatch, QUICK)
+    folder.take_choice(tmp_path, settings, CPU, print)
+    on_machine(monkeypatch, EXACT)
+    monkeypatch.setattr(trial, "trouble_with", lambda layer, precision: "a layer in it fails here (no kernel)")
+    with pytest.raises(RunError, match=r"began in bfloat16, but a layer in it fails here \(no kernel\): go on where"):
+        folder.take_choice(tmp_path, settings, CPU, print)
 
 
 def test_exact_means_float32_and_no_trial(
