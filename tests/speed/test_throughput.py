@@ -1,4 +1,4 @@
-"""Switches of the process: memory that is kept, products that oneDNN chooses, and no other result."""
+"""A switch of the process: memory that is kept, and no other result."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import subprocess
 import sys
 
 import pytest
-import torch
 
-from bertft_helpers.speed.throughput import keep_freed_memory, quick_products
+from bertft_helpers.speed.throughput import keep_freed_memory
 
 FAULTS = """
 import resource, sys
@@ -39,21 +38,3 @@ def test_freed_memory_is_used_again_without_page_faults() -> None:
 def test_a_system_without_the_switch_says_so(monkeypatch) -> None:
     monkeypatch.setattr("ctypes.CDLL", lambda name: object())
     assert not keep_freed_memory()
-
-
-def test_quick_products_are_products_and_end_with_the_block() -> None:
-    torch.manual_seed(0)
-    left, right = torch.randn(50, 64), torch.randn(64, 30)
-    expected = left.double() @ right.double()
-    with quick_products():
-        found = left @ right
-        assert torch.get_float32_matmul_precision() == "medium"
-    assert torch.get_float32_matmul_precision() == "highest"
-    # eight bits of mantissa where the processor has matrix units for them; 64 products of that error otherwise
-    assert (found - expected).abs().max() < 64 * 2**-8
-
-
-def test_quick_products_end_after_an_error_too() -> None:
-    with pytest.raises(RuntimeError, match="stop"), quick_products():
-        raise RuntimeError("stop")
-    assert torch.get_float32_matmul_precision() == "highest"
