@@ -50,7 +50,8 @@ def read_results(folder: Path = FOLDER) -> Results:
 
 
 def write_results(results: Results, folder: Path = FOLDER) -> None:
-    """Write results.json and RESULTS.md."""
+    """Write results.json and RESULTS.md into a folder, which is made when it is not there."""
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / "RESULTS.md").write_text(page(results), encoding="utf-8")
 
