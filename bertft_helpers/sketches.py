@@ -22,6 +22,7 @@ __all__ = [
     "split_bar",
     "task_grid",
     "timeline",
+    "transfer",
 ]
 
 CYCLE = ("token", "trained", "position", "segment", "loss", "frozen")  # for parts that have no meaning of their own
@@ -126,6 +127,20 @@ def memory_stack(stacks: Mapping[str, Mapping[str, float]], unit: str = "MB", ti
         sheet.text((x + width / 2, 0.18), name, weight="bold")
         sheet.text((x + width / 2, y - 0.16), f"{sum(parts.values()):,.0f} {unit}", colour=FAINT)
         x += width + 0.35
+    return sheet.figure(title)
+
+
+def transfer(places: Mapping[str, Sequence[str]], there: str, back: str, title: str = "") -> Figure:
+    """Two memories: ``places`` maps each one's name to what lies in it; ``there`` and ``back`` are the calls between."""
+    sheet = Sheet()
+    (near, here), (far, over_there) = places.items()
+    left = sheet.column(0, 0, near, here, "token")[0].right + 0.15
+    right = left + width_of(max(there, back, key=width_of), SMALLEST) + 0.3
+    sheet.column(right + 0.15, 0, far, over_there, "trained")
+    middle = 0.24 * max(len(here), len(over_there))
+    for y, start, end, call in ((middle - 0.24, left, right, there), (middle + 0.36, right, left, back)):
+        sheet.arrow((start, y), (end, y))
+        sheet.text(((left + right) / 2, y - 0.16), call, SMALLEST)
     return sheet.figure(title)
 
 

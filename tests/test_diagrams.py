@@ -94,6 +94,7 @@ DRAWINGS: dict[str, Draw] = {
         tokens(n), ["[MASK]", *tokens(n)[1:]], [k % 2 == 0 for k in range(n)], "Hidden"
     ),
     "memory_stack": memory_stack,
+    "transfer": lambda n: sketches.transfer({LONG: tokens(n), "GPU": tokens(2)}, f"{LONG}.to(device)", "back", "Move"),
     "ring": lambda n: sketches.ring(
         [f"step {k}" for k in range(max(n, 3))], "each batch", {"step 0": "loss"}, title="Ring"
     ),
