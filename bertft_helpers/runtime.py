@@ -107,7 +107,8 @@ def megabytes_kept(forward: Callable[[], torch.Tensor]) -> float:
     kept: dict[int, int] = {}  # address of a storage -> its bytes
 
     def count(tensor: torch.Tensor) -> torch.Tensor:
-        if not isinstance(tensor, torch.nn.Parameter):
+        owner = tensor if tensor._base is None else tensor._base  # a linear layer keeps its weight transposed, a view
+        if not isinstance(owner, torch.nn.Parameter):
             storage = tensor.untyped_storage()
             kept[storage.data_ptr()] = storage.nbytes()
         return tensor.detach()  # holds the numbers, so that no address is used twice, but not their graph

@@ -184,3 +184,9 @@ def test_what_autograd_keeps_is_counted_once_and_without_parameters() -> None:
     assert runtime.megabytes_kept(lambda: linear(inputs).tanh().sum()) == 2  # and the result of tanh
     linear.requires_grad_(False)
     assert runtime.megabytes_kept(lambda: linear(inputs).tanh().sum()) == 0
+
+
+def test_a_weight_that_autograd_keeps_transposed_is_no_activation() -> None:
+    inputs = torch.ones(1_000, 250)  # a megabyte
+    first, second = torch.nn.Linear(250, 250), torch.nn.Linear(250, 250)  # a quarter of one each
+    assert runtime.megabytes_kept(lambda: second(first(inputs)).sum()) == 2  # what enters each layer
