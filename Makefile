@@ -5,7 +5,7 @@ READY := .venv/.ready
 NN ?=
 ARGS ?=
 
-.PHONY: run test quick lab lessons bench site
+.PHONY: run test quick lab lessons bench site book web dist bundle links
 
 run: $(READY)  ## execute all lessons into build/
 	$(BIN)/bertft run
@@ -31,6 +31,26 @@ bench: $(READY)  ## measure ratios against peers: make bench ARGS="--only headli
 
 site: $(READY)  ## build the website into build/site
 	$(BIN)/bertft site --out build/site
+
+book: $(READY)  ## bind the lessons as EPUB and PDF into build/book
+	$(BIN)/bertft book --out build/book
+
+web: book  ## the website with the book in it, as it is published, into build/web
+	$(BIN)/bertft site --out build/web --book build/book
+
+dist: $(READY)  ## wheel and source into build/dist, and the list of what they need into build/sbom.json
+	$(BIN)/python -m build --outdir build/dist .
+	$(BIN)/cyclonedx-py requirements requirements.lock --output-file build/sbom.json
+
+bundle: book  ## what a workshop takes along, as build/workshop-bundle.zip
+	rm -rf build/bundle
+	$(BIN)/bertft workshop --out build/bundle/workshop
+	$(BIN)/python -m build --wheel --outdir build/bundle/wheels .
+	cp -r build/book requirements.lock build/bundle/
+	$(BIN)/python -m zipfile -c build/workshop-bundle.zip build/bundle
+
+links: $(READY)  ## ask every outside address that lessons and pages name
+	$(BIN)/bertft links
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

@@ -10,7 +10,7 @@ import typer
 from bertft_helpers.cli import own_texts
 from bertft_helpers.cli.commands import Commands
 from bertft_helpers.cli.console import AsJson, answer, answer_json, error_console, out_console, reported, say
-from bertft_helpers.errors import UserError
+from bertft_helpers.errors import RunError, UserError
 
 __all__ = [
     "CellTimeout",
@@ -19,8 +19,10 @@ __all__ = [
     "Names",
     "Origin",
     "app",
+    "book",
     "check",
     "doctor",
+    "links",
     "run",
     "site",
     "stamp",
@@ -252,6 +254,9 @@ def workshop(
 @reported()
 def site(
     out: Annotated[Path, typer.Option("--out", help="A new or empty folder, or an earlier site.", file_okay=False)],
+    book: Annotated[
+        Path | None, typer.Option("--book", help="A folder that `bertft book` wrote: its files are offered.")
+    ] = None,
     notebooks: Folder = None,
 ) -> None:
     """Build the website from the stored lessons, without executing them; it loads nothing from another host."""
@@ -259,8 +264,43 @@ def site(
     from bertft_helpers.series.site.build import build_site
 
     with error_console.status("building the site"):
-        build_site(notebooks or catalogue.find_folder(), out)
+        build_site(notebooks or catalogue.find_folder(), out, book)
     answer(f"open {out / 'index.html'}")
+
+
+@app.command()
+@reported()
+def book(
+    out: Annotated[
+        Path, typer.Option("--out", help="Where the two files go; earlier ones are replaced.", file_okay=False)
+    ],
+    epub_only: Annotated[bool, typer.Option("--epub-only", help="No PDF: where no browser can print it.")] = False,
+    notebooks: Folder = None,
+) -> None:
+    """Bind the stored lessons as one EPUB and one PDF, for reading without a network."""
+    from bertft_helpers.series import catalogue
+    from bertft_helpers.series.site import book
+
+    folder = notebooks or catalogue.find_folder()
+    for bind in (book.build_epub,) if epub_only else (book.build_epub, book.build_pdf):
+        with error_console.status("binding the book"):
+            answer(str(bind(folder, out)))
+
+
+@app.command()
+@reported()
+def links(notebooks: Folder = None) -> None:
+    """Ask every outside address that the lessons and pages name, and list those that do not answer."""
+    from bertft_helpers.series import catalogue
+    from bertft_helpers.series.site.outside import dead_links
+
+    with error_console.status("asking the outside addresses"):
+        dead = dead_links(notebooks or catalogue.find_folder())
+    for link in dead:
+        answer(f"{link.page}: {link.address} ({link.reason})")
+    if dead:
+        raise RunError(f"{len(dead)} addresses do not answer")
+    answer("every outside address answers")
 
 
 def _execute(lessons: list, plan: dict, out: Path, cell_timeout: int, jobs: int) -> list:

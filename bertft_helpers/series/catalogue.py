@@ -114,19 +114,23 @@ def find_lessons(folder: Path) -> list[Lesson]:
 
 
 def select_lessons(folder: Path, names: Sequence[str]) -> list[Lesson]:
-    """The lessons called by number (``19``, ``4``) or name; all of them when no name is given.
+    """The lessons called by number (``19``, ``4``), name or ``notebooks/NAME.ipynb``; all when no name is given.
 
     Raises ``UnknownName`` listing the lessons that exist. A name is compared, never opened as a path.
     """
     lessons = find_lessons(folder)
     if not names:
         return lessons
-    by_name = {key: lesson for lesson in lessons for key in (lesson.number, lesson.name, f"{lesson.name}.ipynb")}
-    wanted = [name.zfill(2) if name.isdecimal() else name for name in names]
+    by_name = {key: lesson for lesson in lessons for key in _names_of(lesson, folder)}
+    wanted = [name.zfill(2) if name.isdecimal() else name.replace("\\", "/") for name in names]
     unknown = [name for name in wanted if name not in by_name]
     if unknown:
         raise UnknownName(f"no lesson {_quoted(unknown)}; there are {', '.join(x.name for x in lessons)}")
     return sorted({by_name[name] for name in wanted}, key=lambda lesson: lesson.name)
+
+
+def _names_of(lesson: Lesson, folder: Path) -> tuple[str, ...]:
+    return lesson.number, lesson.name, lesson.path.name, f"{folder.name}/{lesson.path.name}"
 
 
 def profile_names(folder: Path) -> list[str]:

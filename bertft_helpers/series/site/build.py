@@ -14,10 +14,11 @@ from bertft_helpers.series.site.sources import Sources
 MADE_BY_SPHINX = "objects.inv"  # every site has it: a folder with it is an earlier site and may be replaced
 
 
-def build_site(folder: Path, out: Path) -> None:
+def build_site(folder: Path, out: Path, book: Path | None = None) -> None:
     """Build the site of the lessons in ``folder`` into ``out``, which must be new, empty or an earlier site.
 
-    Raises UserError for another folder, RunError with Sphinx's words for any warning of it.
+    Its first page offers the books in the folder ``book``. Raises UserError for another ``out``, MissingError for a
+    ``book`` without books, RunError with Sphinx's words for any warning of it.
     """
     import myst_nb  # noqa: F401  (says which package is missing before anything is written)
 
@@ -26,7 +27,7 @@ def build_site(folder: Path, out: Path) -> None:
         raise UserError(f"{out} holds something that is no site: choose another folder, or remove it")
     out.parent.mkdir(parents=True, exist_ok=True)
     with scratch_folder("site") as scratch:
-        Sources(folder).write(scratch / "sources")
+        Sources(folder, book).write(scratch / "sources")
         run_sphinx("html", scratch / "sources", scratch / "html")
         if earlier:
             remove_folder(out)

@@ -21,6 +21,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx, which reads the four values from conf.py."""
     for name in ("figure_alts", "hover_definitions", "lesson_pages", "written_out"):
         app.add_config_value(name, {}, "env", [dict])
+    app.setup_extension("sphinx.ext.autodoc")
     app.connect("autodoc-process-docstring", link_lessons)
     app.connect("doctree-read", box_exercises)
     app.connect("doctree-resolved", describe_figures)

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from bertft_helpers.errors import MissingError
 from bertft_helpers.series.catalogue import Lesson, find_lessons
 from bertft_helpers.series.notebook import read_notebook, write_notebook
 from bertft_helpers.series.overview import PARTS, PICTURE
@@ -14,9 +15,20 @@ from bertft_helpers.series.site.lesson_page import alt_texts, graduates, page_of
 from bertft_helpers.series.site.links import Repository, repository_of, rewrite_links
 from bertft_helpers.series.stamp import stamped_source
 
-__all__ = ["DOCUMENTS", "PACKAGE", "REFERENCE", "STATIC", "Sources", "reference_modules"]
+__all__ = [
+    "DOCUMENTS",
+    "PACKAGE",
+    "REFERENCE",
+    "STATIC",
+    "TITLE",
+    "Sources",
+    "reference_modules",
+    "short_title",
+    "toctree",
+]
 
 
+TITLE = "Fine-tuning BERT in PyTorch"
 PACKAGE = Path(__file__).parents[2]
 STATIC = Path(__file__).with_name("static")
 DOCUMENTS = {  # file of the project -> page of the site, each included where it exists
@@ -32,15 +44,19 @@ REFERENCE = ("", "speed", "resume", "studies", "own_texts")  # folders of the pa
 
 
 class Sources:
-    """Everything that one build is made from; ``folder`` holds the lessons, its parent the project."""
+    """Everything that one build is made from; ``folder`` holds the lessons, its parent the project.
 
-    def __init__(self, folder: Path) -> None:
-        """Raises UnknownName when the folder has no lesson."""
+    ``book`` is a folder with the lessons as books, each of which the first page then offers.
+    """
+
+    def __init__(self, folder: Path, book: Path | None = None) -> None:
+        """Raises UnknownName when the folder has no lesson, MissingError when ``book`` has no book."""
         self.folder, self.root = folder, folder.parent
+        self.books = _books_in(book) if book else []
         self.lessons = find_lessons(folder)
         self.applications = [Lesson(path) for path in sorted((folder / "applications").glob("A*.ipynb"))]
         self.repository: Repository | None = repository_of(stamped_source(read_notebook(self.lessons[0].path)))
-        self.pages = {origin: page for origin, page in DOCUMENTS.items() if (self.root / origin).exists()}
+        self.pages = {origin: page for origin, page in DOCUMENTS.items() if self._file(origin).exists()}
         self.pages |= {f"notebooks/{lesson.path.name}": f"lessons/{lesson.path.name}" for lesson in self.lessons}
         self.pages |= {
             f"notebooks/applications/{x.path.name}": f"applications/{x.path.name}" for x in self.applications
@@ -54,6 +70,8 @@ class Sources:
         """Write all sources and conf.py into ``out``."""
         for origin in self.pages:
             self._write_page(origin, out)
+        for path in self.books:
+            _copy(path, out / "_extra" / "book" / path.name)
         shutil.copytree(STATIC, out / "_static")
         names = list(reference_modules())
         for name in names:
@@ -65,8 +83,13 @@ class Sources:
         _write(out / "index.md", self._landing())
         _write(out / "conf.py", "".join(f"{key} = {value!r}\n" for key, value in self._settings().items()))
 
+    def _file(self, origin: str) -> Path:
+        """A file of the project; the lessons may lie in a folder of another name."""
+        inside = origin.removeprefix("notebooks/")
+        return self.root / origin if inside == origin else self.folder / inside
+
     def _write_page(self, origin: str, out: Path) -> None:
-        source, page = self.root / origin, self.pages[origin]
+        source, page = self._file(origin), self.pages[origin]
         (out / page).parent.mkdir(parents=True, exist_ok=True)
         if origin.endswith(".ipynb"):
             notebook = read_notebook(source)
@@ -100,15 +123,21 @@ class Sources:
             questions=self._questions(),
             picture=f"![{_ALT}]({picture})" if picture else "",
             doors=doors,
+            books=self._offered_books(),
             toctrees="\n".join(self._toctrees()),
         )
+
+    def _offered_books(self) -> str:
+        """One line of HTML that offers the lessons as books, empty where there are none."""
+        links = [f'<a download href="book/{path.name}">{path.suffix[1:].upper()}</a>' for path in self.books]
+        return f'<p class="launch">To read without a network: {" · ".join(links)}</p>' if links else ""
 
     def _questions(self) -> str:
         """The map of the lessons without its introduction, empty where there is no map."""
         origin = "notebooks/README.md"
         if origin not in self.pages:
             return ""
-        _, heading, tables = (self.root / origin).read_text(encoding="utf-8").partition("\n## ")
+        _, heading, tables = self._file(origin).read_text(encoding="utf-8").partition("\n## ")
         return rewrite_links(heading + tables, origin, "index.md", self.pages, self.repository)
 
     def _doors(self, first: str) -> Iterator[tuple[str, str, str]]:
@@ -123,19 +152,19 @@ class Sources:
         for lesson in self.lessons:
             if lesson.number in PARTS or not part:
                 if part:
-                    yield _toctree(part[0], part[1:])
+                    yield toctree(part[0], part[1:])
                 part = [PARTS.get(lesson.number, "Lessons")]
-            part.append(f"{_short_title(lesson)} <lessons/{lesson.name}>")
-        yield _toctree(part[0], part[1:])
+            part.append(f"{short_title(lesson)} <lessons/{lesson.name}>")
+        yield toctree(part[0], part[1:])
         if self.applications:
-            yield _toctree("Applications", [f"applications/{lesson.name}" for lesson in self.applications])
+            yield toctree("Applications", [f"applications/{lesson.name}" for lesson in self.applications])
         documents = [page.removesuffix(".md") for origin, page in self.pages.items() if origin in DOCUMENTS]
-        yield _toctree("Around the lessons", [*documents, "api/index"])
+        yield toctree("Around the lessons", [*documents, "api/index"])
 
     def _settings(self) -> dict[str, object]:
         glossary = self.folder / "GLOSSARY.md"
         return {
-            "project": "Fine-tuning BERT in PyTorch",
+            "project": TITLE,
             "extensions": [
                 "myst_nb",
                 "sphinx.ext.autodoc",
@@ -153,7 +182,7 @@ class Sources:
                 "show_toc_level": 2,
                 "navigation_with_keys": False,
             },
-            "html_title": "Fine-tuning BERT in PyTorch",
+            "html_title": TITLE,
             "html_static_path": ["_static"],
             "html_extra_path": ["_extra"],
             "html_css_files": ["site.css"],
@@ -178,15 +207,24 @@ def reference_modules() -> Iterator[str]:
                 yield ".".join(["bertft_helpers", *([folder] if folder else []), path.stem])
 
 
-def _short_title(lesson: Lesson) -> str:
+def short_title(lesson: Lesson) -> str:
+    """Number and name of a lesson, for a table of contents."""
     words = lesson.name[3:].replace("_", " ").capitalize()
     for written, name in {"bert": "BERT", "adamw": "AdamW", "gpu": "GPU", "dataloader": "DataLoader"}.items():
         words = words.replace(written, name)
     return f"{lesson.number} · {words}"
 
 
-def _toctree(caption: str, entries: list[str]) -> str:
-    return "\n".join([":::{toctree}", ":hidden:", f":caption: {caption}", "", *entries, ":::", ""])
+def _books_in(folder: Path) -> list[Path]:
+    books = [path for path in sorted(folder.glob("*.*")) if path.suffix in (".epub", ".pdf")]
+    if not books:
+        raise MissingError(f"{folder} has no book (.epub, .pdf): bertft book --out {folder} makes them")
+    return books
+
+
+def toctree(caption: str, entries: list[str], options: tuple[str, ...] = (":hidden:",)) -> str:
+    """A table of contents in MyST's words."""
+    return "\n".join([":::{toctree}", *options, f":caption: {caption}", "", *entries, ":::", ""])
 
 
 def _write(path: Path, text: str) -> None:
@@ -208,6 +246,8 @@ One executable lesson for each question from "how do I install this?" to "how do
 {picture}
 
 <nav class="doors" aria-label="Three ways in">{doors}</nav>
+
+{books}
 
 {questions}
 
