@@ -118,7 +118,7 @@ def fit(
         set_epoch(train_loader, epoch)
         steps = train_epoch(model, train_loader, optimizer, schedule, config, loss_fn, scaler)
         switch_weights(optimizer, "eval")
-        row = close_epoch(model, validation_loader, epoch + 1, steps)
+        row = close_epoch(model, validation_loader, epoch + 1, steps, config.precision)
         history.steps.extend(steps)
         history.epochs.append(row)
         if on_epoch is not None:
@@ -130,11 +130,17 @@ def fit(
     return history
 
 
-def close_epoch(model: nn.Module, validation_loader: DataLoader, epoch: int, steps: Sequence[Step]) -> dict[str, float]:
-    """An epoch's row: its number from 1, the training loss per target over its steps, validation loss and accuracy."""
+def close_epoch(
+    model: nn.Module, validation_loader: DataLoader, epoch: int, steps: Sequence[Step], precision: str = "float32"
+) -> dict[str, float]:
+    """An epoch's row: its number from 1, the training loss per target over its steps, validation loss and accuracy.
+
+    Validation is computed in ``precision``, that of training.
+    """
     if not steps:
         raise UserError("the training loader gave no batch; at least one is needed for an epoch")
-    measured = evaluate(model, validation_loader)
+    with mixed_precision(next(model.parameters()).device, getattr(torch, precision)):
+        measured = evaluate(model, validation_loader)
     return {
         "epoch": epoch,
         "train_loss": sum(step.loss_sum for step in steps) / sum(step.targets for step in steps),

@@ -259,3 +259,13 @@ def test_bfloat16_keeps_weights_and_gradients_in_float32() -> None:
     assert loss == pytest.approx(reference, rel=0.05)
     assert loss != reference
     assert {parameter.dtype for parameter in run.model.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_validation_is_computed_in_the_precision_of_training(precision: str) -> None:
+    run, found = Run(TrainConfig(epochs=1, precision=precision)), set()
+    run.model.classifier.register_forward_hook(
+        lambda module, _, logits: found.add(logits.dtype) if not module.training else None
+    )
+    fit(run.model, tiny_loader(), tiny_loader(offset=1), run.optimizer, run.schedule, run.config)
+    assert found == {getattr(torch, precision)}

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -16,6 +17,8 @@ from transformers import BertModel
 
 from bertft_helpers.batching import EncodedTexts
 from bertft_helpers.features import encode_once
+from bertft_helpers.runtime import mixed_precision
+from bertft_helpers.speed.throughput import quick_attention
 
 __all__ = ["STRENGTHS", "Baseline", "counted_words", "frozen_features", "majority"]
 
@@ -53,10 +56,12 @@ def counted_words(texts: Mapping[str, Sequence[str]], labels: Mapping[str, Seque
     return Baseline("counted words", method, predictions, time.process_time() - start)
 
 
-def frozen_features(encoder: BertModel, examples: Mapping[str, EncodedTexts]) -> Baseline:
+def frozen_features(encoder: BertModel, examples: Mapping[str, EncodedTexts], precision: str = "float32") -> Baseline:
     """Logistic regression on the mean vectors of an encoder that was not fine-tuned; part -> examples."""
     start = time.process_time()
-    features = {part: encode_once(encoder, own).numpy() for part, own in examples.items()}
+    quick_attention(encoder, precision)
+    with mixed_precision(encoder.device, getattr(torch, precision)):
+        features = {part: encode_once(encoder, own).numpy() for part, own in examples.items()}
     labels = {part: own.labels for part, own in examples.items()}
     predictions, strength = _best_regression(features, labels, "features", scaled=True)
     method = f"mean of the pre-trained vectors, logistic regression with C={strength:g}"

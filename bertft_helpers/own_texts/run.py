@@ -164,7 +164,7 @@ def run_task(
         run_folder.require_held(out)
         _save_model(out, settings, prepared, max_length, model, predictions["test"])
         say("the model is saved and was tested once; now the baselines on the same texts")
-        others = _baselines(prepared, settings.checkpoint, processes.device)
+        others = _baselines(prepared, settings.checkpoint, processes.device, choice.precision)
         results = collect_results(prepared, predictions, others, run, notes)
         record = TaskRecord(settings, max_length, prepared, model, history, predictions, others, results)
         _finish(record, out)
@@ -286,14 +286,14 @@ def _epoch_line(row: dict[str, float], epochs: int) -> str:
     )
 
 
-def _baselines(prepared: Prepared, checkpoint: str, device: torch.device) -> list[baselines.Baseline]:
+def _baselines(prepared: Prepared, checkpoint: str, device: torch.device, precision: str) -> list[baselines.Baseline]:
     texts = {part: list(prepared.parts[part]["text"]) for part in PARTS}
     labels = {part: prepared.examples[part].labels for part in PARTS}
     encoder = load_encoder(checkpoint).to(device)  # type: ignore[arg-type]  # transformers hides that it is a method
     return [
         baselines.majority(labels["train"], len(labels["test"])),
         baselines.counted_words(texts, labels),
-        baselines.frozen_features(encoder, prepared.examples),
+        baselines.frozen_features(encoder, prepared.examples, precision),
     ]
 
 

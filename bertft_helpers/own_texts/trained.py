@@ -16,6 +16,7 @@ from bertft_helpers.own_texts.sources import load_source
 from bertft_helpers.reading.report import FOUND_OUT, Format, Reading
 from bertft_helpers.runtime import pick_device
 from bertft_helpers.speed.choice import find_choice, require_precision, use_process
+from bertft_helpers.speed.throughput import quick_attention
 
 __all__ = ["IN_16_BITS", "Trained", "evaluate_file", "label_file", "open_trained"]
 
@@ -51,8 +52,7 @@ def open_trained(folder: str | Path, device: str | None = None, precision: str =
     require_precision(chosen, precision)
     if precision != "float32":
         classifier.notes.append(IN_16_BITS.format(precision=precision))
-        if chosen.type == "cpu":  # the fused attention in 16 bits takes 5 to 9 % longer there, on AMX far longer
-            classifier.model.set_attn_implementation("eager")
+    quick_attention(classifier.model, precision)
     choice = find_choice(chosen)
     use_process(choice)
     classifier.token_budget = choice.token_budget

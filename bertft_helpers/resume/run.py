@@ -86,7 +86,8 @@ def _close_epoch(progress: Progress) -> dict[str, float]:
     """Evaluate, and let early stopping see the epoch's row."""
     run = progress.run
     switch_weights(run.optimizer, "eval")
-    row = close_epoch(run.model, run.validation_loader, progress.epoch + 1, progress.history.steps[-progress.step :])
+    steps = progress.history.steps[-progress.step :]
+    row = close_epoch(run.model, run.validation_loader, progress.epoch + 1, steps, run.config.precision)
     progress.history.epochs.append(row)
     progress.epoch, progress.step = progress.epoch + 1, 0
     if run.stopping is not None:

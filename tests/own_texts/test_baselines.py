@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from minimal import parameters_of, tiny_encoder
+from minimal import parameters_of, tiny_encoder, tiny_examples
 
 from bertft_helpers.batching import EncodedTexts
 from bertft_helpers.own_texts import baselines
@@ -34,3 +34,12 @@ def test_of_equally_good_strengths_the_simplest_model_is_taken() -> None:
     found = baselines.frozen_features(tiny_encoder(), dict.fromkeys(("train", "validation", "test"), easy))
     assert found.predictions.tolist() == easy.labels
     assert found.method.endswith("C=0.01")  # as good as 0.1 and 1
+
+
+def test_frozen_features_are_computed_in_the_precision_of_the_run() -> None:
+    encoder, found = tiny_encoder(), set()
+    encoder.encoder.layer[0].intermediate.dense.register_forward_hook(lambda _, __, output: found.add(output.dtype))
+    examples = dict.fromkeys(("train", "validation", "test"), tiny_examples())
+    predictions = baselines.frozen_features(encoder, examples, "bfloat16").predictions
+    assert found == {torch.bfloat16}
+    assert len(predictions) == len(tiny_examples())

@@ -148,6 +148,19 @@ def test_in_evaluation_mode_nothing_changes_and_nothing_is_drawn() -> None:
     assert torch.equal(drawn.get_state(), before)
 
 
+def test_in_evaluation_in_16_bits_answers_are_those_of_16_bits_and_nothing_is_drawn() -> None:
+    model = tiny_classifier().eval()
+    batch = {name: tensor for name, tensor in tiny_batch().items() if name in ("input_ids", "attention_mask")}
+    drawn = use_byte_dropout(model, seed=0)
+    before = drawn.get_state()
+    with torch.inference_mode():
+        exact = model(**batch).logits
+        with torch.autocast("cpu", torch.bfloat16):
+            found = model(**batch).logits.float()
+    torch.testing.assert_close(found, exact, rtol=0, atol=5e-3)
+    assert torch.equal(drawn.get_state(), before)
+
+
 def test_every_dropout_of_the_model_is_replaced_and_comes_back() -> None:
     def kinds(model: nn.Module) -> list[type]:
         return [type(module) for module in model.modules() if "Dropout" in type(module).__name__]
