@@ -15,14 +15,14 @@ from bertft_helpers.models import freeze
 from bertft_helpers.runtime import mixed_precision
 from bertft_helpers.speed.choice import find_choice
 from bertft_helpers.speed.frozen import RowBatches, encode_pooled, head_loss, upper_loss
-from bertft_helpers.speed.throughput import keep_freed_memory
+from bertft_helpers.speed.throughput import keep_freed_memory, quick_attention
 
 
 def train_head(
     model: BertForSequenceClassification, train: EncodedTexts, size: Size, seed: int, precision: str
 ) -> None:
     """Train the head on what the base makes of the texts."""
-    model.set_attn_implementation("eager")  # in 16 bits the fused kernel takes three times as long on short texts
+    quick_attention(model, precision)
     with mixed_precision(torch.device("cpu"), getattr(torch, precision)):
         pooled = encode_pooled(model, train, batch_size=64)
     model.set_attn_implementation("sdpa")

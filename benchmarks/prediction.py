@@ -15,6 +15,7 @@ from benchmarks.pairs import OURS, Goal, Row, Stopwatch, Topic
 from bertft_helpers.batching import make_loader
 from bertft_helpers.inference import TextClassifier
 from bertft_helpers.speed.choice import find_choice, use_process
+from bertft_helpers.speed.throughput import quick_attention
 
 VIEWS = ("headline", "lead", "story")
 
@@ -50,8 +51,7 @@ def _with_classifier(size: Size, seed: int, precision: str) -> Row:
     choice = find_choice(torch.device("cpu"))
     use_process(choice)
     model, (texts, labels) = trained_model(size["trained_on"]), mixed_texts(size["texts"], seed)
-    if precision != "float32":
-        model.set_attn_implementation("eager")  # as own_texts.trained does
+    quick_attention(model, precision)
     classifier = TextClassifier(model, tokenizer(), 512, choice.token_budget, precision=precision)
     watch = Stopwatch(size["clock"])
     found = classifier.predict(texts)

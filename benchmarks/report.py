@@ -88,7 +88,7 @@ A whole step takes about 1,000 ms at 16 x 256 tokens and 60 ms at 16 x 12. Clipp
 headlines, nothing on long texts, and change the last digits of every stored number. Packing several texts into one row
 could save the padding, of which length buckets leave 1 %. What did pay and is used: attention without the fused kernel
 for predictions in 16 bits (5 to 9 % of a forward pass at 12 to 512 tokens), validation and the frozen baseline in the
-precision of training (a forward pass in float32 takes 2.0 to 2.8 times as long).
+precision of training (a forward pass in float32 takes 2.2 to 2.8 times as long).
 """
 
 
