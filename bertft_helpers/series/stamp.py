@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from nbformat import NotebookNode
 from bertft_helpers.errors import UserError
 from bertft_helpers.series.catalogue import find_lessons
 from bertft_helpers.series.notebook import fold, numbered_code_cells, read_notebook, tags, write_notebook
+from bertft_helpers.series.published import local_links, published_links, repository_of
 
 __all__ = [
     "NOT_PUBLISHED",
@@ -23,6 +25,7 @@ __all__ = [
     "stamp_lessons",
     "stamp_notebook",
     "stamped_source",
+    "with_local_links",
     "wrong_stamp",
 ]
 
@@ -89,11 +92,32 @@ def stamp_notebook(notebook: NotebookNode, name: str, source: str) -> bool:
     first, setup = notebook.cells[0], setup_cell(notebook)
     if setup is None or not _BADGE.search(first.source):
         raise UserError(f"{name} has no set-up cell, or no link to Colab in its first cell")
-    before = first.source, setup.source, dict(setup.metadata)
+    before = [cell.source for cell in notebook.cells], dict(setup.metadata)
+    for cell, text in _relinked(notebook, source):
+        cell.source = text
     first.source = _BADGE.sub(lambda _: badge(source, name), first.source, count=1)
     setup.source = setup_source(name, source)
     fold(setup)
-    return (first.source, setup.source, dict(setup.metadata)) != before
+    return ([cell.source for cell in notebook.cells], dict(setup.metadata)) != before
+
+
+def with_local_links(notebook: NotebookNode) -> NotebookNode:
+    """A copy of a lesson whose links to other lessons lead to the files beside it, also when it is stamped."""
+    lesson = copy.deepcopy(notebook)
+    for cell, text in _relinked(lesson, UNSTAMPED):
+        cell.source = text
+    return lesson
+
+
+def _relinked(notebook: NotebookNode, source: str) -> Iterator[tuple[NotebookNode, str]]:
+    """Each text cell with its links as ``source`` wants them: to files, or to where they are published."""
+    old, new = repository_of(stamped_source(notebook)), repository_of(source)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            found = _BADGE.search(cell.source)
+            own = found.group() if found else ""  # the links to the lesson itself stay
+            parts = cell.source.split(own, 1) if own else [cell.source]
+            yield cell, own.join(published_links(local_links(part, old), new) for part in parts)
 
 
 def setup_source(name: str, source: str) -> str:
@@ -105,12 +129,11 @@ def badge(source: str, name: str) -> str:
     """The start of a lesson's line of links, for the lesson's file name."""
     if source == UNSTAMPED:
         return NOT_PUBLISHED
-    match = re.fullmatch(r"git\+https://github\.com/(?P<repository>[^@]+?)(?:\.git)?@(?P<tag>.+)", source)
-    if match is None:
+    repository = repository_of(source)
+    if repository is None:
         return _UPLOAD
-    page = f"github/{match['repository']}/blob/{match['tag']}/notebooks/{name}"
-    kaggle = f"https://kaggle.com/kernels/welcome?src=https://github.com/{page.removeprefix('github/')}"
-    return f"[Open in Colab](https://colab.research.google.com/{page}) · [Open in Kaggle]({kaggle})"
+    places = repository.launchers(f"notebooks/{name}")
+    return f"[Open in Colab]({places['Colab']}) · [Open in Kaggle]({places['Kaggle']})"
 
 
 def setup_cell(notebook: NotebookNode) -> NotebookNode | None:
@@ -134,5 +157,7 @@ def wrong_stamp(notebook: NotebookNode, name: str) -> Iterator[str]:
     found = _BADGE.search(notebook.cells[0].source)
     if found is None or found.group() != badge(source, name):
         yield f"its links to Colab do not belong to the stamped source {source!r}: run bertft stamp"
+    if any(cell.source != text for cell, text in _relinked(notebook, source)):
+        yield "its links to other lessons do not lead to the stamped source: run bertft stamp"
     if cell.source != setup_source(name, source):
         yield "its set-up cell is not the one of this lesson and series: run bertft stamp"

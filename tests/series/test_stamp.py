@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import nbformat
@@ -17,7 +18,16 @@ from bertft_helpers.cli.main import app
 from bertft_helpers.series.catalogue import SERIES
 from bertft_helpers.series.gates.check import check_folder, check_lesson
 from bertft_helpers.series.notebook import cell_digests, is_folded, read_notebook, source_digest
-from bertft_helpers.series.stamp import UNSTAMPED, setup_cell, setup_source, source_of, stamp_lessons, stamped_source
+from bertft_helpers.series.published import LINK
+from bertft_helpers.series.stamp import (
+    UNSTAMPED,
+    setup_cell,
+    setup_source,
+    source_of,
+    stamp_lessons,
+    stamped_source,
+    with_local_links,
+)
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 GITHUB = "git+https://github.com/ada/lessons@v1.2"
@@ -95,6 +105,33 @@ def test_a_stamp_reaches_every_lesson_and_can_be_taken_back(tmp_path: Path) -> N
     assert {name: (tmp_path / name).read_bytes() for name in NAMES} == before
 
 
+def test_links_of_a_stamped_lesson_open_others_in_colab_and_pages_on_github(tmp_path: Path) -> None:
+    for path in [*NOTEBOOKS.glob("*.ipynb"), *NOTEBOOKS.glob("*.md")]:
+        shutil.copy(path, tmp_path)
+    before = {path.name: read_notebook(path) for path in tmp_path.glob("*.ipynb")}
+    followed = Counter()
+    stamp_lessons(tmp_path, GITHUB)
+    for name in before:
+        for target in targets(read_notebook(tmp_path / name)):
+            host, _, file = target.partition("blob/v1.2/")
+            assert not file.endswith(".md") or host == "https://github.com/ada/lessons/", target
+            if "ada/lessons" in target:
+                assert (NOTEBOOKS.parent / file.partition("#")[0]).exists(), target
+                followed[host] += 1
+            else:
+                assert target.startswith(("https:", "http:", "#")), target
+    assert len(followed) == 3, followed  # Colab, Kaggle, pages on GitHub
+    for name, lesson in before.items():
+        local = targets(with_local_links(read_notebook(tmp_path / name)))
+        assert [target for target in local if "ada/lessons" not in target] == targets(lesson), name
+
+
+def targets(notebook: nbformat.NotebookNode) -> list[str]:
+    """Where the links of a lesson's text lead, in their order."""
+    texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    return [match["target"] for text in texts for match in LINK.finditer(text) if match["target"]]
+
+
 def test_a_source_that_colab_cannot_open_gets_no_link(tmp_path: Path) -> None:
     stamp_lessons(series(tmp_path), "git+file:///srv/lessons@main")
     assert "Colab: upload this file" in read_notebook(tmp_path / NAMES[0]).cells[0].source
@@ -144,6 +181,7 @@ def test_a_line_like_the_stamp_in_another_cell_counts_as_code() -> None:
     [
         ("lessons@v1.2", "lessons@v1.1", "run bertft stamp"),
         ("lessons@v1.2", "lessons@v1.1", "is stamped 'git+https://github.com/ada/lessons@v1.1' where the others"),
+        ("v1.2/notebooks/02_", "v1.1/notebooks/02_", "its links to other lessons do not lead to the stamped"),
         ("blob/v1.2", "blob/v1.1", "its links to Colab do not belong to the stamped source"),
         ('welcome(\\"01\\")', 'welcome(\\"02\\")', "its set-up cell is not the one of this lesson"),
         ("invalidate_caches()", "pass", "its set-up cell is not the one of this lesson"),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bertft_helpers.series.catalogue import FILE_NAME, SERIES
 from bertft_helpers.series.notebook import read_notebook
-from bertft_helpers.series.stamp import stamped_source, wrong_stamp
+from bertft_helpers.series.stamp import stamped_source, with_local_links, wrong_stamp
 
 __all__ = [
     "GLOSSARY",
@@ -54,7 +54,7 @@ def wrong_links(folder: Path) -> Iterator[SeriesFinding]:
     names = _names(folder)
     series = sorted({*names, *(f"{name}.ipynb" for name in SERIES)})
     for name in names:
-        for number, cell in enumerate(read_notebook(folder / name).cells, start=1):
+        for number, cell in enumerate(with_local_links(read_notebook(folder / name)).cells, start=1):
             for target in _LINK.findall(cell.source if cell.cell_type == "markdown" else ""):
                 if target not in series:
                     yield name, number, f"links to {target}, which is no lesson of the series"
@@ -95,5 +95,5 @@ def _names(folder: Path) -> list[str]:
 
 
 def _first_links(path: Path) -> list[str]:
-    cells = read_notebook(path).cells
+    cells = with_local_links(read_notebook(path)).cells
     return _LINK.findall(cells[0].source) if cells else []

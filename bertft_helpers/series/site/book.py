@@ -12,13 +12,14 @@ from bertft_helpers.files import scratch_folder, write_bytes
 from bertft_helpers.series.catalogue import Lesson, find_lessons
 from bertft_helpers.series.notebook import read_notebook, tags, write_notebook
 from bertft_helpers.series.overview import PARTS
+from bertft_helpers.series.published import repository_of
 from bertft_helpers.series.site.build import run_sphinx
 from bertft_helpers.series.site.glossary import glossary_page
 from bertft_helpers.series.site.lesson_page import alt_texts, page_of
-from bertft_helpers.series.site.links import repository_of, rewrite_links
+from bertft_helpers.series.site.links import rewrite_links
 from bertft_helpers.series.site.printing import find_browser, first_pages, print_page
 from bertft_helpers.series.site.sources import STATIC, TITLE, short_title, toctree
-from bertft_helpers.series.stamp import stamped_source
+from bertft_helpers.series.stamp import stamped_source, with_local_links
 
 __all__ = ["CONTENTS", "EPUB", "GLOSSARY", "PDF", "BookSources", "build_epub", "build_pdf", "contents"]
 
@@ -103,7 +104,7 @@ class BookSources:
         (out / "conf.py").write_text(settings, encoding="utf-8")
 
     def _write_lesson(self, lesson: Lesson, out: Path) -> None:
-        notebook = read_notebook(lesson.path)
+        notebook = with_local_links(read_notebook(lesson.path))
         self.figure_alts |= alt_texts(notebook)
         page = page_of(notebook, "", None)
         page.cells = [cell for cell in page.cells if "setup" not in tags(cell)]

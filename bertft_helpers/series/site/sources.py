@@ -10,10 +10,11 @@ from bertft_helpers.errors import MissingError
 from bertft_helpers.series.catalogue import Lesson, find_lessons
 from bertft_helpers.series.notebook import read_notebook, write_notebook
 from bertft_helpers.series.overview import PARTS, PICTURE
+from bertft_helpers.series.published import Repository, repository_of
 from bertft_helpers.series.site.glossary import glossary_page, hover_definitions
 from bertft_helpers.series.site.lesson_page import alt_texts, graduates, page_of
-from bertft_helpers.series.site.links import Repository, repository_of, rewrite_links
-from bertft_helpers.series.stamp import stamped_source
+from bertft_helpers.series.site.links import rewrite_links
+from bertft_helpers.series.stamp import stamped_source, with_local_links
 
 __all__ = [
     "DOCUMENTS",
@@ -92,7 +93,7 @@ class Sources:
         source, page = self._file(origin), self.pages[origin]
         (out / page).parent.mkdir(parents=True, exist_ok=True)
         if origin.endswith(".ipynb"):
-            notebook = read_notebook(source)
+            notebook = with_local_links(read_notebook(source))
             self.figure_alts |= alt_texts(notebook)
             self.written_out |= {name: source.stem[:2] for cell in notebook.cells for name in graduates(cell)}
             shown = page_of(notebook, self._row(origin, page), "../api")

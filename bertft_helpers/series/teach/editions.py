@@ -12,6 +12,7 @@ from nbformat import NotebookNode
 
 from bertft_helpers.series.catalogue import find_lessons
 from bertft_helpers.series.notebook import read_notebook, tags, unfold, write_notebook
+from bertft_helpers.series.stamp import with_local_links
 
 __all__ = ["STUB", "instructors_copy", "learners_copy", "stumbling_blocks", "write_editions"]
 
@@ -30,7 +31,7 @@ def write_editions(folder: Path, out: Path, notes: Mapping[str, str]) -> None:
         for page in folder.glob("*.md"):
             (out / edition / page.name).write_text(page.read_text(encoding="utf-8"), encoding="utf-8")
     for lesson in find_lessons(folder):
-        notebook, name = read_notebook(lesson.path), lesson.path.name
+        notebook, name = with_local_links(read_notebook(lesson.path)), lesson.path.name
         write_notebook(learners_copy(notebook), out / "learners" / name)
         write_notebook(instructors_copy(notebook, notes.get(lesson.number, "")), out / "instructors" / name)
 

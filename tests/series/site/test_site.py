@@ -15,10 +15,11 @@ from browser import ACTING_TEXTS, assert_no_script_ran, open_browser
 from conftest import code, text
 
 from bertft_helpers.errors import UserError
+from bertft_helpers.series.published import Repository, repository_of
 from bertft_helpers.series.site.build import build_site
 from bertft_helpers.series.site.glossary import glossary_page, hover_definitions
 from bertft_helpers.series.site.lesson_page import page_of
-from bertft_helpers.series.site.links import Repository, repository_of, rewrite_links
+from bertft_helpers.series.site.links import rewrite_links
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
