@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse, FancyArrowPatch, FancyBboxPatch, Rectangle
 from matplotlib.textpath import TextPath
@@ -114,6 +115,16 @@ class Sheet:
         """Fill the share (0 to 1) of a block from its left edge, below its text."""
         inner = (box.x + 0.04, box.y + 0.02), max(share, 0) * (box.width - 0.08), box.height - 0.04
         self._add(Rectangle(*inner, fc=ROLES[role][1], alpha=0.35, lw=0, zorder=2.5))
+
+    def squares(self, at: Point, count: int, side: float, role: str) -> None:
+        """A line of squares that stand for so many tokens: filled, or pale for padding. Thousands are drawn quickly."""
+        fill, edge = ROLES[role]
+        paint = {"fc": fill, "ec": edge, "lw": 0.6} if role == "padding" else {"fc": edge, "ec": PAPER, "lw": 0.3}
+        (x, y), width = at, 0.84 * side
+        style = f"round,pad=0,rounding_size={side / 5}"
+        squares = [FancyBboxPatch((x + side * place, y), width, width, style) for place in range(count)]
+        self._axes.add_collection(PatchCollection(squares, zorder=2, **paint))
+        self._grow(Box(x, y, side * count, width))
 
     def text(
         self,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-from bertft_helpers.drawing import FAINT, INK, NORMAL, ROLES, SMALLEST, Sheet, shortened, widest, width_of
+from bertft_helpers.drawing import FAINT, INK, NORMAL, ROLES, SMALLEST, TITLE, Sheet, shortened, widest, width_of
 from bertft_helpers.errors import UserError
 
 __all__ = [
@@ -37,18 +37,27 @@ class Span(NamedTuple):
     role: str = "trained"
 
 
-def padding_grids(layouts: Mapping[str, Sequence[tuple[int, int]]], title: str = "") -> Figure:
-    """One grid of squares per layout, a row per text: ``layouts`` maps a name to (tokens, padded to) for each row."""
-    sheet, x, side = Sheet(), 0.0, 0.2
+def padding_grids(
+    layouts: Mapping[str, Sequence[tuple[int, int]]], title: str = "", batch_size: int | None = None
+) -> Figure:
+    """One grid of squares per layout, a row per text: ``layouts`` maps a name to (tokens, padded to) for each row.
+
+    Filled squares are tokens, pale ones padding; there is a gap after every ``batch_size`` rows.
+    """
+    sheet, x = Sheet(), 0.0
+    side = min(0.2, 8.0 / sum(max(padded for _, padded in rows) for rows in layouts.values()))  # inches
     for name, rows in layouts.items():
         for place, (length, padded) in enumerate(rows):
-            for column in range(padded):
-                role = "token" if column < length else "padding"
-                sheet.block(x + side * column, 0.26 * place, side * 0.86, 0.2, role=role)
+            y = side * (place + 0.8 * (place // batch_size if batch_size else 0))
+            sheet.squares((x, y), length, side, "token")
+            sheet.squares((x + side * length, y), padded - length, side, "padding")
         filled, cells = sum(length for length, _ in rows), sum(padded for _, padded in rows)
-        caption = f"{name}\n{1 - filled / cells:.0%} padding"
-        sheet.text((x, -0.36), caption, align="left")
-        x += max(side * max(padded for _, padded in rows), width_of(caption)) + 0.5
+        caption = f"{cells:,} squares for {filled:,} tokens"
+        sheet.text((x, -0.75), name, align="left", weight="bold")
+        sheet.text((x, -0.48), f"{1 - filled / cells:.0%} padding", TITLE, "left", ROLES["loss"][1])
+        sheet.text((x, -0.22), caption, SMALLEST, "left", FAINT)
+        widths = width_of(name) * 1.08, width_of(caption, SMALLEST), side * max(padded for _, padded in rows)
+        x += max(widths) + 0.4
     return sheet.figure(title)
 
 
