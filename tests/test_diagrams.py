@@ -190,7 +190,8 @@ def test_a_mask_takes_the_weight_from_padding_and_gives_it_to_the_rest() -> None
 
 
 def test_padding_is_counted_over_all_squares() -> None:
-    assert "fixed\n50% padding" in shown(sketches.padding_grids({"fixed": [(1, 3), (2, 3)]}))
+    words = shown(sketches.padding_grids({"fixed": [(1, 3), (2, 3)]}))
+    assert words == ["fixed", "50% padding", "6 squares for 3 tokens"]
 
 
 def test_a_loss_shows_the_numbers_that_follow_from_the_logits() -> None:
