@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 
 import torch
 from datasets import Dataset as TextDataset
@@ -143,7 +144,7 @@ def make_loader(
     """
     sampler = BucketBatchSampler(examples.lengths, batch_size, seed)
     filler = examples.pad_id if pad_id is None else pad_id
-    return DataLoader(examples, batch_sampler=sampler, collate_fn=lambda rows: pad_batch(rows, filler))
+    return DataLoader(examples, batch_sampler=sampler, collate_fn=partial(pad_batch, pad_id=filler))
 
 
 def set_epoch(loader: DataLoader, epoch: int) -> None:

@@ -15,6 +15,7 @@ from bertft_helpers.errors import UserError
 __all__ = [
     "CYCLE",
     "Span",
+    "length_steps",
     "masked_words",
     "memory_stack",
     "padding_grids",
@@ -58,6 +59,30 @@ def padding_grids(
         sheet.text((x, -0.22), caption, SMALLEST, "left", FAINT)
         widths = width_of(name) * 1.08, width_of(caption, SMALLEST), side * max(padded for _, padded in rows)
         x += max(widths) + 0.4
+    return sheet.figure(title)
+
+
+def length_steps(steps: Mapping[str, Sequence[Sequence[tuple[int, int, str]]]], title: str = "") -> Figure:
+    """What happens to texts on their way into batches: a column per step, a bar per text, as long as the text.
+
+    ``steps`` maps a name to groups of (tokens, padded to, role); there is a gap after each group.
+    """
+    sheet, x, height, width = Sheet(), 0.0, 0.15, 1.45  # inches
+    scale = width / max(padded for groups in steps.values() for group in groups for _, padded, _ in group)
+    middle = height * max(len(groups) + sum(map(len, groups)) for groups in steps.values()) / 2
+    for number, (name, groups) in enumerate(steps.items()):
+        sheet.text((x, -0.2), name, SMALLEST, "left", FAINT)
+        if number:
+            sheet.arrow((x - 0.4, middle), (x - 0.12, middle))
+        y = 0.0
+        for group in groups:
+            for tokens, padded, role in group:
+                if tokens < padded:
+                    sheet.block(x, y, scale * padded, 0.8 * height, role="padding")
+                sheet.block(x, y, scale * tokens, 0.8 * height, role=role)
+                y += height
+            y += 0.7 * height
+        x += max(width, width_of(name, SMALLEST)) + 0.5
     return sheet.figure(title)
 
 

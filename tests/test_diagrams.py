@@ -86,6 +86,9 @@ DRAWINGS: dict[str, Draw] = {
         [*tokens(n), "[PAD]"], [f"{token(k)} {k}" for k in range(n)], 128, 1024, "mean of the real tokens", "Head"
     ),
     "padding_grids": lambda n: sketches.padding_grids({LONG: [(k + 1, n) for k in range(n)], "cut": [(1, 1)] * n}, "P"),
+    "length_steps": lambda n: sketches.length_steps(
+        {LONG: [[(k + 1, n, "token") for k in range(n)]], "cut": [[(k + 1, k + 1, "trained")] for k in range(n)]}, "L"
+    ),
     "split_bar": split_bar,
     "task_grid": lambda n: sketches.task_grid(
         [f"{token(k)} {k}" for k in range(n)], tokens(3), {(f"{token(0)} 0", token(1)): f"{LONG}\ntwo lines"}, "Grid"

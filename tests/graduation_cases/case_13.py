@@ -50,7 +50,7 @@ CASES = [
         loaded,
         mutants={
             "the seed is not passed on": ("batch_size, seed)", "batch_size, None)"),
-            "the padding id is not passed on": ("pad_batch(rows, pad_id)", "pad_batch(rows)"),
+            "the padding id is not passed on": ("partial(pad_batch, pad_id=pad_id)", "pad_batch"),
         },
     ),
 ]
