@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -124,6 +126,12 @@ def test_a_loader_names_the_row_of_each_text() -> None:
     assert batch["rows"].tolist() == [0, 2, 1]
     assert batch["labels"].tolist() == [0, 0, 1]
     assert batch["input_ids"].tolist() == [[2, 3, 0, 0], [2, 5, 3, 0], [2, 5, 6, 3]]  # 0 is BERT's [PAD]
+
+
+def test_what_makes_batches_can_be_sent_to_a_worker_that_is_started_afresh() -> None:
+    loader = make_loader(EncodedTexts([[101, 7, 102], [101, 102]], [0, 1], pad_id=9), 2)
+    sent, collate = pickle.loads(pickle.dumps((loader.dataset, loader.collate_fn)))
+    assert collate([sent[0], sent[1]])["input_ids"].tolist() == [[101, 7, 102], [101, 102, 9]]
 
 
 def test_without_a_seed_the_order_is_by_length_and_never_changes() -> None:
