@@ -165,7 +165,7 @@ def memory_stack(stacks: Mapping[str, Mapping[str, float]], unit: str = "MB", ti
 
 
 def transfer(places: Mapping[str, Sequence[str]], there: str, back: str, title: str = "") -> Figure:
-    """Two memories: ``places`` maps each one's name to what lies in it; ``there``, ``back`` are the calls between."""
+    """Two places: ``places`` maps each one's name to what lies in it; ``there``, ``back`` are the calls between."""
     sheet = Sheet()
     (near, here), (far, over_there) = places.items()
     left = sheet.column(0, 0, near, here, "token")[0].right + 0.15

@@ -53,7 +53,6 @@ LONGEST_IN_SHORT = 15  # lines, blank ones not counted
 OLD_SHAPE = {
     "00",
     "04",
-    "07",
     "08",
     "09",
     "10",
