@@ -73,7 +73,6 @@ BORROWED_EARLY = {  # what lessons use before the lesson that writes it out
     "09": {*FROZEN_FEATURES, "batching.encode"},
     "11": FROZEN_FEATURES,
     "12": FROZEN_FEATURES,
-    "19": {"evaluation.evaluate"},  # a run reports each epoch
 }
 
 

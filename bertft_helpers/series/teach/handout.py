@@ -11,7 +11,7 @@ from bertft_helpers.series.catalogue import select_lessons
 from bertft_helpers.series.notebook import numbered_code_cells, read_notebook, tags
 from bertft_helpers.series.pages import render
 
-LOOP = ("graduates:training.divide_and_clip", "graduates:training.train_step", "graduates:training.train_epoch")
+LOOP = tuple(f"graduates:training.{name}" for name in ("divide_and_clip", "groups_of", "train_step", "train_epoch"))
 
 
 def handout_page(folder: Path) -> str:
