@@ -73,6 +73,7 @@ BORROWED_EARLY = {  # what lessons use before the lesson that writes it out
     "09": {*FROZEN_FEATURES, "batching.encode"},
     "11": FROZEN_FEATURES,
     "12": FROZEN_FEATURES,
+    "14": FROZEN_FEATURES,  # which pooling suits the checkpoint
 }
 
 
