@@ -15,6 +15,9 @@ from bertft_helpers.errors import UserError
 __all__ = [
     "CYCLE",
     "Span",
+    "Stage",
+    "flow",
+    "fold_grid",
     "length_steps",
     "masked_words",
     "memory_stack",
@@ -36,6 +39,29 @@ class Span(NamedTuple):
     end: float
     text: str = ""
     role: str = "trained"
+
+
+class Stage(NamedTuple):
+    """One step of a pipeline: its name, what leaves it, what it puts aside, a role (a key of ``drawing.ROLES``)."""
+
+    name: str
+    leaves: str = ""
+    aside: str = ""
+    role: str = "plain"
+
+
+def flow(stages: Sequence[Stage], title: str = "") -> Figure:
+    """Steps below each other, the first on top; what goes on is written below each, what is put aside on its right."""
+    sheet, width = Sheet(), widest([stage.name for stage in stages], least=2.4)
+    for place, stage in enumerate(stages):
+        box = sheet.block(0, 0.86 * place, width, 0.46, stage.name, stage.role)
+        if stage.leaves:
+            sheet.arrow((width / 2, box.bottom), (width / 2, box.bottom + 0.4))
+            sheet.text((width / 2 + 0.14, box.bottom + 0.2), stage.leaves, SMALLEST, "left", FAINT)
+        if stage.aside:
+            sheet.arrow((width, box.middle[1]), (width + 0.4, box.middle[1]), colour=ROLES["loss"][1])
+            sheet.text((width + 0.5, box.middle[1]), stage.aside, SMALLEST, "left", ROLES["loss"][1])
+    return sheet.figure(title)
 
 
 def padding_grids(
@@ -86,8 +112,10 @@ def length_steps(steps: Mapping[str, Sequence[Sequence[tuple[int, int, str]]]], 
     return sheet.figure(title)
 
 
-def split_bar(parts: Mapping[str, int], leaks: Mapping[tuple[str, str], int] | None = None, title: str = "") -> Figure:
-    """A data set cut into parts as long as their counts; ``leaks`` maps two parts to how many texts stand in both."""
+def split_bar(
+    parts: Mapping[str, int], leaks: Mapping[tuple[str, str], int] | None = None, title: str = "", what: str = "texts"
+) -> Figure:
+    """A data set cut into parts as long as their counts; ``leaks``: for two parts, how many of ``what`` are in both."""
     sheet, x, boxes, least = Sheet(), 0.0, {}, 0.3
     total = sum(parts.values())
     for number, (name, count) in enumerate(parts.items()):
@@ -96,16 +124,31 @@ def split_bar(parts: Mapping[str, int], leaks: Mapping[tuple[str, str], int] | N
         boxes[name] = sheet.block(x, 0, width, 0.62, text, CYCLE[number % len(CYCLE)])
         x += width + 0.08
     for level, (pair, count) in enumerate((leaks or {}).items()):
-        _leak(sheet, [boxes[name].middle[0] + 0.07 * level for name in pair], 0.98 + 0.4 * level, x, count)
+        ends = [boxes[name].middle[0] + 0.07 * level for name in pair]
+        _leak(sheet, ends, 0.98 + 0.4 * level, x, f"{count:,} {what} in both")
     return sheet.figure(title)
 
 
-def _leak(sheet: Sheet, ends: Sequence[float], y: float, right: float, count: int) -> None:
+def _leak(sheet: Sheet, ends: Sequence[float], y: float, right: float, text: str) -> None:
     colour = ROLES["loss"][1]
     for end in ends:
         sheet.arrow((end, y), (end, 0.66), colour=colour)
     sheet.arrow((min(ends), y), (right + 0.05, y), colour=colour, head=False)
-    sheet.text((right + 0.15, y), f"{count:,} texts in both", SMALLEST, "left", colour)
+    sheet.text((right + 0.15, y), text, SMALLEST, "left", colour)
+
+
+def fold_grid(folds: Sequence[Sequence[int]], title: str = "") -> Figure:
+    """Rounds of a cross-validation below each other, a block for each row's number; the round's own fold stands out."""
+    sheet, numbers = Sheet(), sorted(number for fold in folds for number in fold)
+    widths = [widest([f"{number}"], least=0.46) for number in numbers]
+    for place, fold in enumerate(folds):
+        sheet.text((-0.15, 0.48 * place + 0.2), f"round {place + 1}", NORMAL, "right")
+        x = 0.0
+        for number, width in zip(numbers, widths, strict=True):
+            own = number in fold
+            role, weight = ("trained", "bold") if own else ("token", "normal")
+            x = sheet.block(x, 0.48 * place, width, text=f"{number}", role=role, weight=weight).right + 0.06
+    return sheet.figure(title)
 
 
 def masked_words(originals: Sequence[str], shown: Sequence[str], chosen: Sequence[bool], title: str = "") -> Figure:

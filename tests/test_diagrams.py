@@ -19,7 +19,7 @@ from bertft_helpers.arithmetic import Move
 from bertft_helpers.diagrams import Part, Task
 from bertft_helpers.drawing import SMALLEST, Sheet
 from bertft_helpers.errors import UserError
-from bertft_helpers.sketches import Span
+from bertft_helpers.sketches import Span, Stage
 
 LONG = "counterrevolutionary$$"
 Draw = Callable[[int], Figure]
@@ -98,6 +98,10 @@ DRAWINGS: dict[str, Draw] = {
     ),
     "memory_stack": memory_stack,
     "transfer": lambda n: sketches.transfer({LONG: tokens(n), "GPU": tokens(2)}, f"{LONG}.to(device)", "back", "Move"),
+    "flow": lambda n: sketches.flow(
+        [Stage(f"{token(k)} {k}", f"{k} {LONG}", LONG * (k % 2)) for k in range(n)], "Flow"
+    ),
+    "fold_grid": lambda n: sketches.fold_grid([[10**k, 10**k + 1] for k in range(min(n, 7))], "Folds"),
     "ring": lambda n: sketches.ring(
         [f"step {k}" for k in range(max(n, 3))], "each batch", {"step 0": "loss"}, title="Ring"
     ),

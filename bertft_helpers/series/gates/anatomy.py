@@ -53,9 +53,6 @@ LONGEST_IN_SHORT = 15  # lines, blank ones not counted
 OLD_SHAPE = {
     "00",
     "04",
-    "08",
-    "09",
-    "10",
     "16",
     "20",
     "21",
