@@ -22,6 +22,7 @@ from bertft_helpers.studies import recipes
 from bertft_helpers.studies.experiments import Cell, Study, grid
 from bertft_helpers.studies.recipes import FROZEN, MEASUREMENTS, Recipe
 from bertft_helpers.studies.rows import load_rows
+from bertft_helpers.studies.ways import WAY
 from bertft_helpers.training import train_epoch
 
 __all__ = [
@@ -105,6 +106,12 @@ def _bias_correction() -> Study:
 STOPPING_MEASUREMENTS = ("stopped_after", "best_epoch", "chosen_accuracy", "fresh_accuracy", "seconds", "failed")
 LONGEST = 15  # epochs
 NEVER = LONGEST  # a patience that never runs out
+
+
+def _quick_training() -> Study:
+    """The exact way, dropout drawn as bytes, and that in 16 bits: are the models as good?"""
+    ways = [("float32", "torch", False), ("bfloat16", "bytes", True), ("float32", "bytes", True)]
+    return _study("quick_training", [dict(zip(WAY, way, strict=True)) for way in ways])
 
 
 def _early_stopping() -> Study:
@@ -191,6 +198,7 @@ STUDIES = {
         _batch_sizes(),
         _small_data(),
         _early_stopping(),
+        _quick_training(),
     )
 }
 
