@@ -72,7 +72,7 @@ Trainer's lines are float32, bf16 where the processor has such numbers, and grou
 TRIED = """## Tried and left out
 
 Parts of a training step in bfloat16 with byte masks, each in turn with what is there: median milliseconds of processor
-time of nine rounds, one thread of an AMD EPYC (avx512_bf16) that others used too, torch 2.13.0, 2026-11-28. What gains
+time of seven to nine rounds, one thread of an AMD EPYC (avx512_bf16) that others used too, torch 2.13.0, 2026-11-28. What gains
 less than 5 % of a step is not worth its code.
 
 | part | tokens | as it is | changed |
@@ -86,11 +86,12 @@ less than 5 % of a step is not worth its code.
 | attention of a layer, both ways: keeps the probabilities that dropout left, not the bytes | 16 x 256 | 64 | 79 |
 | the same, a quarter as many probabilities at a time | 16 x 256 | 67 | 68 |
 
-A whole step takes about 1,000 ms at 16 x 256 tokens, a third of them attention, and 60 ms at 16 x 12. Clipping in AdamW's pass would gain 3 % on
-headlines, nothing on long texts, and change the last digits of every stored number. Packing several texts into one row
-could save the padding, of which length buckets leave 1 %. What did pay and is used: attention without the fused kernel
-for predictions in 16 bits (5 to 9 % of a forward pass at 12 to 512 tokens), validation and the frozen baseline in the
-precision of training (a forward pass in float32 takes 2.2 to 2.8 times as long).
+A whole step takes about 1,000 ms at 16 x 256 tokens, a third of them attention, and 60 ms at 16 x 12. Clipping in
+AdamW's pass would gain 3 % on headlines, nothing on long texts, and change the last digits of every stored number.
+Packing several texts into one row could save the padding, of which length buckets leave 1 %. What did pay and is used:
+attention without the fused kernel for predictions in 16 bits (5 to 9 % of a forward pass at 12 to 512 tokens),
+validation and the frozen baseline in the precision of training (a forward pass in float32 takes 2.2 to 2.8 times as
+long).
 """
 
 
