@@ -72,8 +72,8 @@ Trainer's lines are float32, bf16 where the processor has such numbers, and grou
 TRIED = """## Tried and left out
 
 Parts of a training step in bfloat16 with byte masks, each in turn with what is there: median milliseconds of processor
-time of seven to nine rounds, one thread of an AMD EPYC (avx512_bf16) that others used too, torch 2.13.0, 2026-11-28. What gains
-less than 5 % of a step is not worth its code.
+time of seven to nine rounds, one thread of an AMD EPYC (avx512_bf16) that others used too, torch 2.13.0, 2026-11-28.
+What gains less than 5 % of a step is not worth its code.
 
 | part | tokens | as it is | changed |
 |---|---|---|---|
