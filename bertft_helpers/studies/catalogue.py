@@ -1,4 +1,4 @@
-"""The studies behind lessons 18 and 25 to 29: which recipes, how many seeds, and where their results are stored."""
+"""The studies behind lessons 18 and 25 to 29 and behind the quick ways to train: recipes, seeds, stored results."""
 
 from __future__ import annotations
 
