@@ -41,7 +41,7 @@ class Part(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What a head does: which vectors it reads ("first", "mean", "each"), its shape, and an answer as an example."""
+    """What a head does: which vectors it reads ("first", "mean", "each"), its shape ("": none), an answer it gives."""
 
     name: str
     reads: str
@@ -251,7 +251,7 @@ def _panel(sheet: Sheet, x: float, y: float, width: float, task: Task, tokens: i
     middle, start = x + width / 2, x + (width - 0.46 * tokens + 0.1) / 2
     sheet.text((middle, y), task.name, NORMAL + 0.5, weight="bold")
     sheet.block(x, y + 0.2, width, text=task.answer)
-    head = sheet.block(x, y + 0.9, width, text=task.head, role="trained")
+    head = sheet.block(x, y + 0.9, width, text=task.head or "no head", role="trained" if task.head else "plain")
     sheet.arrow((middle, head.y - 0.02), (middle, y + 0.62))
     for place in range(tokens):
         read = task.reads != "first" or place == 0

@@ -238,7 +238,7 @@ def _copy(source: Path, target: Path) -> None:
     shutil.copyfile(source, target)
 
 
-_ALT = "Two maps of 419 news headlines, coloured by desk: mixed before fine-tuning, apart after it"
+_ALT = "Three maps of 419 news headlines, coloured by desk: mixed or partly apart before fine-tuning, groups after it"
 _DOOR = '<a class="door" href="{address}"><strong>{title}</strong> <span>{text}</span></a>'
 _LANDING = """# Fine-tuning BERT in PyTorch
 
