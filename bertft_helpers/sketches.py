@@ -154,7 +154,7 @@ def fold_grid(folds: Sequence[Sequence[int]], title: str = "") -> Figure:
 def masked_words(originals: Sequence[str], shown: Sequence[str], chosen: Sequence[bool], title: str = "") -> Figure:
     """The game of masked words: a text, the tokens that the network is shown, and the chosen ones, to be guessed."""
     sheet, x = Sheet(), 0.0
-    for level, label in enumerate(("the text", "BERT sees", "BERT guesses")):
+    for level, label in enumerate(("the text", "BERT sees", "and must guess")):
         sheet.text((-0.15, 0.68 * level + 0.2), label, NORMAL, "right", FAINT)
     for original, token, guessed in zip(originals, shown, chosen, strict=True):
         names = shortened(original, 16), shortened(token, 16)
