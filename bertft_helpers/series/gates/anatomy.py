@@ -52,7 +52,6 @@ LONGEST_IN_SHORT = 15  # lines, blank ones not counted
 # fmt: off
 OLD_SHAPE = {
     "04",
-    "16",
     "20",
     "21",
     "22",
