@@ -119,7 +119,9 @@ class Sheet:
     def squares(self, at: Point, count: int, side: float, role: str) -> None:
         """A line of squares that stand for so many tokens: filled, or pale for padding. Thousands are drawn quickly."""
         fill, edge = ROLES[role]
-        paint = {"fc": fill, "ec": edge, "lw": 0.6} if role == "padding" else {"fc": edge, "ec": PAPER, "lw": 0.3}
+        paint: dict[str, Any] = (
+            {"fc": fill, "ec": edge, "lw": 0.6} if role == "padding" else {"fc": edge, "ec": PAPER, "lw": 0.3}
+        )
         (x, y), width = at, 0.84 * side
         style = f"round,pad=0,rounding_size={side / 5}"
         squares = [FancyBboxPatch((x + side * place, y), width, width, style) for place in range(count)]
