@@ -151,7 +151,7 @@ class BookSources:
             "epub_css_files": ["epub.css"],
             "epub_show_urls": "no",
             "epub_tocdepth": 2,
-            "epub_exclude_files": ["_static/terms.js", "_static/site.css", "_static/print.css"],
+            "epub_exclude_files": ["_static/terms.js", "_static/toggles.js", "_static/site.css", "_static/print.css"],
             "figure_alts": self.figure_alts,
         }
 

@@ -38,7 +38,8 @@ def build_site(folder: Path, out: Path, book: Path | None = None) -> None:
 def run_sphinx(builder: str, sources: Path, out: Path) -> None:
     """Run one of Sphinx's builders in a process of its own. Raises RunError with what it said."""
     doctrees = sources.with_name("doctrees")
-    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", builder, "-d", str(doctrees)]
+    # -P: a file in the folder where somebody stands must not be taken for a library
+    command = [sys.executable, "-P", "-m", "sphinx", "-W", "--keep-going", "-q", "-b", builder, "-d", str(doctrees)]
     done = subprocess.run([*command, str(sources), str(out)], capture_output=True, text=True, encoding="utf-8")
     if done.returncode:
         raise RunError(f"Sphinx could not build the {builder}:\n{done.stderr.strip()[-4000:]}")

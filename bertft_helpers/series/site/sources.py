@@ -187,7 +187,7 @@ class Sources:
             "html_static_path": ["_static"],
             "html_extra_path": ["_extra"],
             "html_css_files": ["site.css"],
-            "html_js_files": ["terms.js"],
+            "html_js_files": ["terms.js", "toggles.js"],
             "html_copy_source": False,
             "html_show_copyright": False,
             "exclude_patterns": ["_extra"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -156,6 +157,9 @@ def test_a_reader_finds_their_way_in_a_browser_without_a_network(site: Path) -> 
         assert_figures_are_light_in_dark_mode(page, site)
         assert_no_sideways_scrolling_on_a_phone(page, site)
         assert_a_term_explains_itself_to_the_keyboard(page, site)
+        assert_the_keyboard_reaches_content_before_navigation(page, site)
+        assert_the_switch_changes_the_theme_and_it_stays(page, site)
+        assert_everybody_can_read(page, site)
         assert refused == []
 
 
@@ -193,6 +197,42 @@ def assert_a_term_explains_itself_to_the_keyboard(page: Page, site: Path) -> Non
     assert len(page.locator("#term-hint").inner_text()) > 20
     page.keyboard.press("Escape")
     assert page.locator("#term-hint").is_hidden()
+
+
+def assert_the_keyboard_reaches_content_before_navigation(page: Page, site: Path) -> None:
+    page.goto((site / "lessons" / "20_clip_gradients.html").as_uri())
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent").strip() == "Skip to main content"
+    page.keyboard.press("Enter")
+    assert page.evaluate("location.hash") == "#main-content"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('#main-content') !== null")
+
+
+def assert_the_switch_changes_the_theme_and_it_stays(page: Page, site: Path) -> None:
+    page.set_viewport_size({"width": 1200, "height": 800})
+    page.emulate_media(color_scheme="dark")
+    for chosen in ("light", "dark"):
+        page.goto((site / "index.html").as_uri())
+        page.locator("button.theme-switch-button").first.click()
+        page.get_by_role("button", name=chosen.capitalize(), exact=True).first.click()
+        page.goto((site / "glossary.html").as_uri())
+        assert page.evaluate("document.documentElement.dataset.theme") == chosen
+
+
+def assert_everybody_can_read(page: Page, site: Path) -> None:
+    """Nothing that axe-core calls serious, contrast included, in light and dark."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = {}
+    for scheme, name in product(("light", "dark"), ("index", "lessons/06_inspect_bert", "glossary", "api/index")):
+        page.emulate_media(color_scheme=scheme)
+        page.goto((site / f"{name}.html").as_uri())
+        page.evaluate("scheme => document.documentElement.dataset.theme = scheme", scheme)
+        for wrong in Axe().run(page).response["violations"]:
+            if wrong["impact"] in ("serious", "critical"):
+                found[scheme, name, wrong["id"]] = wrong["nodes"][0]["html"]
+    assert found == {}
 
 
 @pytest.mark.slow
