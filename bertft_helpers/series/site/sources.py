@@ -182,6 +182,7 @@ class Sources:
                 "home_page_in_toc": True,
                 "show_toc_level": 2,
                 "navigation_with_keys": False,
+                "navbar_persistent": [],  # the search is in the side bar
             },
             "html_title": TITLE,
             "html_static_path": ["_static"],
