@@ -82,8 +82,9 @@ TOPICS = [
             f"{SCRIPT}, bf16": functools.partial(trainer_script, ["--bf16"]),
         },
         [Goal(SCRIPT, 3.5, amx=8.0), Goal(f"{SCRIPT}, bf16", None, amx=3.5)],
-        "beside the steps, which the topic stories measures: starting Python and importing torch and transformers, for "
-        "ours also baselines and report; accuracies are on different test texts, since each side divides by itself",
+        "of 78 s of processor time that ours took on an AMD EPYC (avx512_bf16): 43 s training and validation, 14 s the "
+        "baselines, which the script has not, 10 s the test and the calibration in float32, 6 s imports, the rest "
+        "reading and the report; accuracies are on different test texts, since each side divides by itself",
         needs_bfloat16=[f"{SCRIPT}, bf16"],
     )
 ]
