@@ -154,6 +154,15 @@ BY_THE_RATE = Claim(
     "the first step moves a weight by the rate, whatever its gradient, largest deviation",
     ("def adamw_step", "first = adamw_step"),
 )
+LOOP = ("train_loader =", "def on_device")
+SMALL_LOOP = {"N_TRAIN": 32, "N_VALIDATION": 16}
+MEMORISED = Claim("19", "thirty steps memorise one batch: the loss", (*LOOP, "memorising.step()"), SMALL_LOOP)
+ACCUMULATED = Claim(
+    "19",
+    "accumulated gradients equal those of the big batch, relative error",
+    (*LOOP, "def gradient_of"),
+    SMALL_LOOP,
+)
 CLIP = ("def on_device", "def compute_gradients", "def clip_by_norm")
 CLIPPED = Claim("20", "the clipped gradients equal torch's, largest difference", (*CLIP, "half = norm_of_norms"))
 STALL = Claim(
@@ -203,6 +212,13 @@ BREAKS = [
         {' / (1 - betas[0] ** state["t"])': "", ' / (1 - betas[1] ** state["t"])': ""},
     ),
     Break("no bias correction of the squares", LIKE_TORCH, {' / (1 - betas[1] ** state["t"])': ""}),
+    Break(
+        "the gradients are cleared before the step",
+        MEMORISED,
+        {"    memorising.step()": "    memorising.zero_grad(); memorising.step()"},
+    ),
+    Break("no backward", MEMORISED, {"    loss.backward()": "    pass"}),
+    Break("the mean of the means of pieces", ACCUMULATED, {"losses.sum() / 16": "losses.mean() / len(pieces)"}),
     Break("clipping does nothing", CLIPPED, {"factor = min(1.0, threshold / (norm + 1e-6))": "factor = 1.0"}),
     Break("runs are never clipped", STALL, {"clip_norm=clip_norm": "clip_norm=None"}),
     Break(
