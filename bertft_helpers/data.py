@@ -18,6 +18,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from sklearn.model_selection import train_test_split
 
 from bertft_helpers.errors import DamagedFileError, MissingError, UserError
+from bertft_helpers.reading.damage import note_damage
 from bertft_helpers.reading.folders import read_class_folders
 from bertft_helpers.reading.labels import name_labels, order_names
 from bertft_helpers.reading.report import FOUND_OUT, Format, Reading, refuse_unused
@@ -221,6 +222,7 @@ def _read_table(path: Path, text_column: str, label_column: str, how: Format) ->
     table, reading = read_table(path, [text_column, label_column], how)
     texts, rows = list(table[text_column]), list(table.index)
     check_texts(texts, f"{path.name}, column {text_column!r}", rows)
+    note_damage(reading, texts, rows)
     labels = name_labels(list(table[label_column]), f"{path.name}, column {label_column!r}", rows, reading.note)
     return build([str(number) for number in range(1, len(texts) + 1)], texts, labels), reading
 

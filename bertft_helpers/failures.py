@@ -27,7 +27,14 @@ class StepError(RunError):
 
 
 class DivergedError(StepError):
-    """The loss or a gradient is not a finite number; the weights are those of the last good step."""
+    """The loss or a gradient is not a finite number; the weights are those of the last good step.
+
+    ``rows`` are those of the step's examples, counted from 0, where the batches say which they hold.
+    """
+
+    def __init__(self, told: str, remedy: str, rows: Sequence[int] = ()) -> None:
+        super().__init__(told, remedy)
+        self.rows = list(rows)
 
 
 class OutOfMemory(StepError):
@@ -44,12 +51,13 @@ def refuse_divergence(
     if math.isfinite(loss) and math.isfinite(gradient_norm):
         return
     rows = [row for batch in batches if "rows" in batch for row in batch["rows"].tolist()]
-    where = f", rows {rows}" if rows else ""
+    where = f" (rows {rows})" if rows else ""
     name = "a step" if step is None else f"step {step}"
     raise DivergedError(
-        f"{name} diverged: loss {loss}, gradient norm {gradient_norm}, learning rate {learning_rate:.3g}{where}. "
+        f"{name} diverged: loss {loss}, gradient norm {gradient_norm}, learning rate {learning_rate:.3g}. "
         "The step was not made, so the weights are those of the step before",
-        "Look at the texts of this step; if they are in order, lower the learning rate or clip_norm",
+        f"Look at the texts of this step{where}; if they are in order, lower the learning rate or clip_norm",
+        rows,
     )
 
 

@@ -168,13 +168,22 @@ def held(path: Path, on_note: Callable[[str], None] = lambda line: None) -> Iter
     try:
         if earlier := _owner_in(place):
             on_note(f"the last run here ({earlier}) ended without finishing; its lock is free")
-        with contextlib.suppress(PermissionError):  # Windows lets nobody write to what is locked
+        with contextlib.suppress(OSError):  # a full disk; and Windows lets nobody write to what is locked
             place.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
         yield
     finally:
-        with contextlib.suppress(OSError):
-            place.unlink()
+        removed = _removed(place)  # before it is free, or another process could hold what is removed here
         lock.release()
+        if not removed:  # Windows removes nothing that is open, and so nothing that another process holds by now
+            _removed(place)
+
+
+def _removed(path: Path) -> bool:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        return False
+    return True
 
 
 def _owner_in(place: Path) -> str:

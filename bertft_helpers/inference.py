@@ -19,8 +19,10 @@ from bertft_helpers.files import new_folder
 from bertft_helpers.first_token import first_token_only
 from bertft_helpers.losses import forward_logits
 from bertft_helpers.model_files.card import model_card
-from bertft_helpers.model_files.loading import load_model, load_vocabulary, read_config
+from bertft_helpers.model_files.contents import read_config
+from bertft_helpers.model_files.loading import load_model
 from bertft_helpers.model_files.manifest import check_files, read_manifest, write_manifest
+from bertft_helpers.model_files.vocabulary import doubts_about, load_vocabulary
 from bertft_helpers.runtime import mixed_precision
 from bertft_helpers.validation import check_not_blank, check_texts
 
@@ -145,7 +147,7 @@ class TextClassifier:
         tokenizer = load_vocabulary(folder)
         if manifest is None:
             classifier = cls(model, tokenizer, None, token_budget, preprocessing="none", precision=precision)
-            classifier.notes.append(WITHOUT_MANIFEST.format(folder=folder))
+            classifier.notes += [WITHOUT_MANIFEST.format(folder=folder), *doubts_about(tokenizer, folder)]
             return classifier
         return cls(
             model, tokenizer, manifest.max_length, token_budget, manifest.policy, manifest.preprocessing, precision

@@ -11,7 +11,9 @@ from transformers import BertForSequenceClassification, BertModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from bertft_helpers.errors import UserError
-from bertft_helpers.model_files.loading import HEADS, POOLER, load_model, require_kind, weight_names
+from bertft_helpers.model_files.contents import require_kind
+from bertft_helpers.model_files.loading import HEADS, POOLER, load_model
+from bertft_helpers.model_files.weights import weight_names
 from bertft_helpers.pretrained import find_checkpoint
 from bertft_helpers.runtime import set_seeds
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bertft_helpers.errors import MissingError
-from bertft_helpers.model_files.loading import HEADS, POOLER, load_config, load_model, load_vocabulary, require_kind
+from bertft_helpers.model_files.contents import require_kind
+from bertft_helpers.model_files.loading import HEADS, POOLER, load_config, load_model
 from bertft_helpers.model_files.manifest import check_files, read_manifest, verify_files
+from bertft_helpers.model_files.vocabulary import load_vocabulary
 
 if TYPE_CHECKING:
     from transformers import BertModel, PreTrainedTokenizerBase

@@ -15,7 +15,9 @@ from bertft_helpers.reading.columns import require_columns
 from bertft_helpers.reading.containers import is_hidden, opened, pieces, whole
 from bertft_helpers.reading.delimited import read_delimited
 from bertft_helpers.reading.encodings import decode, decoded_lines
-from bertft_helpers.reading.records import read_excel, read_json, read_parquet
+from bertft_helpers.reading.excel import read_excel
+from bertft_helpers.reading.parquet import read_parquet
+from bertft_helpers.reading.records import read_json
 from bertft_helpers.reading.report import FOUND_OUT, MEANT_FOR, Format, Reading, refuse_unused
 
 __all__ = [

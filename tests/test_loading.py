@@ -48,9 +48,10 @@ def saved(model: PreTrainedModel, folder: Path, **options: Any) -> Path:
     return with_tokenizer(folder)
 
 
-def foreign_classifier(folder: Path, **options: Any) -> Path:
+def foreign_classifier(folder: Path, vocab_size: int | None = None, **options: Any) -> Path:
     names = {"id2label": NAMES, "label2id": {name: number for number, name in NAMES.items()}}
-    return saved(tiny_classifier(**names, max_position_embeddings=32), folder, **options)
+    sizes = {"max_position_embeddings": 32, "vocab_size": vocab_size or tiny_config().vocab_size}
+    return saved(tiny_classifier(**names, **sizes), folder, **options)
 
 
 def configured(**changes: Any) -> Callable[[Path], None]:
@@ -77,6 +78,16 @@ def content(name: str, new: bytes) -> Callable[[Path], None]:
 
 def removed(name: str) -> Callable[[Path], None]:
     return lambda folder: (folder / name).unlink()
+
+
+def only_vocab_txt(new: bytes) -> Callable[[Path], None]:
+    """The kind of vocabulary that older models have, in place of ``tokenizer.json``."""
+
+    def damage(folder: Path) -> None:
+        (folder / "tokenizer.json").unlink()
+        (folder / "vocab.txt").write_bytes(new)
+
+    return damage
 
 
 def truncated(folder: Path) -> None:
@@ -152,6 +163,16 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], type[Exception], list[str]]] = 
     "an adapter": (adapted, UserError, ["an adapter", "merge it"]),
     "no tokenizer": (removed("tokenizer.json"), MissingError, ["no tokenizer", "tokenizer.json or vocab.txt"]),
     "an empty vocabulary": (content("tokenizer.json", b""), DamagedFileError, ["tokenizer.json", "is empty"]),
+    "an empty vocab.txt alone": (
+        only_vocab_txt(b""),
+        DamagedFileError,
+        ["vocab.txt", "is empty (0 bytes)"],
+    ),
+    "a vocab.txt of nothing but an end of line": (
+        only_vocab_txt(b"\n"),
+        UserError,
+        ["the tokenizer in", "no words", "copy its files again"],
+    ),
     "half a tokenizer": (content("tokenizer.json", b'{"version": "1.0", "trunc'), DamagedFileError, ["is no JSON"]),
     "a tokenizer of nothing": (content("tokenizer.json", b"{}"), UserError, ["the tokenizer in", "cannot be loaded"]),
     "a list as tokenizer settings": (
@@ -229,6 +250,16 @@ def test_a_complete_folder_of_another_tool_is_accepted_and_that_is_noted(
     assert classifier.preprocessing == "none"
     assert "no manifest.json" in " ".join(classifier.notes)
     assert capfd.readouterr().err == ""
+
+
+def test_a_tokenizer_that_may_be_another_models_is_noted(tmp_path: Path) -> None:
+    notes = " ".join(TextClassifier.load(foreign_classifier(tmp_path / "cut")).notes)
+    assert f"has {len(WORDS)} entries, the model has vectors for {tiny_config().vocab_size}" in notes
+    whole = foreign_classifier(tmp_path / "whole", vocab_size=len(WORDS))
+    assert "entries" not in " ".join(TextClassifier.load(whole).notes)
+    (whole / "tokenizer.json").unlink()
+    (whole / "vocab.txt").write_text("\n".join(reversed(WORDS)) + "\n", encoding="utf-8")
+    assert "pads with entry 9, its model with 0" in " ".join(TextClassifier.load(whole).notes)
 
 
 def test_weights_in_several_files_are_one_model(tmp_path: Path) -> None:

@@ -102,10 +102,13 @@ def told(error: BaseException, interrupted: str = "interrupted") -> tuple[str, i
         return f"{error}; {_where_to_get(error.name)}", FAILED
     if isinstance(error, UserError):
         return str(error), BAD_USAGE
-    if isinstance(error, MemoryError):
-        return f"the memory of this machine does not suffice ({str(error) or 'MemoryError'})", FAILED
     if isinstance(error, RunError | OSError):  # no space, a file that another process writes, a dead worker
         return str(error), FAILED
+    from bertft_helpers.failures import is_out_of_memory  # brings torch, which whatever raised such an error has
+
+    if is_out_of_memory(error):
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        return f"the memory of this machine or its device does not suffice ({reason}); free some of it", FAILED
     place = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(place.filename).name}, line {place.lineno}"
     return (

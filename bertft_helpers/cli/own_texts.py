@@ -56,6 +56,9 @@ def train(
     max_length: Annotated[int, typer.Option(min=8, max=512, help="Tokens of a text that are read.")] = 256,
     long_texts: Annotated[str, typer.Option(help="What stays of longer ones: head, tail or head+tail.")] = "head+tail",
     class_weights: Annotated[bool, typer.Option("--class-weights", help="Let rare classes count more.")] = False,
+    skip_small_classes: Annotated[
+        bool, typer.Option("--skip-small-classes", help="Leave out classes of fewer than 3 texts, and say which.")
+    ] = False,
     epochs: Annotated[int | None, typer.Option(min=1, help="At most; by default 3 to 15, by size.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="By default 2e-4 for the bundled checkpoint.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Texts per step, over all processes.")] = 16,
@@ -86,6 +89,7 @@ def train(
         "max_length": max_length,
         "policy": long_texts,
         "class_weights": class_weights,
+        "skip_small_classes": skip_small_classes,
         "epochs": epochs,
         "learning_rate": learning_rate,
         "batch_size": batch_size,

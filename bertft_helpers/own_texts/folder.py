@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +31,11 @@ __all__ = [
     "finished_results",
     "missing_from_model",
     "refuse_other",
+    "removal_told",
     "require_held",
     "take",
     "take_choice",
+    "tidy",
 ]
 
 Say = Callable[[str], None]
@@ -154,12 +156,39 @@ def require_held(out: Path) -> None:
         )
 
 
-def clear_training(folder: Path) -> None:
-    """Remove the states and what else a run keeps in ``training``; a user's files stay, and then the folder too."""
+@contextlib.contextmanager
+def removal_told(out: Path) -> Iterator[None]:
+    """What is missing because somebody took the folder away is told as that. Raises as ``require_held``."""
+    try:
+        yield
+    except FileNotFoundError:
+        require_held(out)
+        raise
+
+
+def clear_training(folder: Path, say: Say) -> None:
+    """Remove the states and what else a run keeps in ``training``; a user's files stay, and then the folder too.
+
+    What cannot be removed is told; the next call tries again, since no result needs it.
+    """
     sweep(folder)
-    for state in states_in(folder):
-        remove_folder(state)
-    for name in ("costs.json", ".lock"):
-        (folder / name).unlink(missing_ok=True)
+    try:
+        for state in states_in(folder):
+            remove_folder(state)
+        for name in ("costs.json", ".lock"):
+            (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        say(f"note: the training states could not be removed ({error}); call again to remove them")
+        return
     with contextlib.suppress(OSError):  # not empty: something in it is not ours
         folder.rmdir()
+
+
+def tidy(out: Path, say: Say) -> None:
+    """Remove from a finished run what the call that finished it was kept from removing; nothing where it is at work."""
+    left = (path.name for path in out.iterdir())
+    if not any(name in (TRAINING, ".lock") or DRAFT.fullmatch(name) for name in left):
+        return
+    with contextlib.suppress(OSError, RunError), held(out):
+        sweep(out)
+        clear_training(out / TRAINING, say)

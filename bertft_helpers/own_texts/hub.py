@@ -12,6 +12,7 @@ from datasets import ClassLabel, Dataset
 
 from bertft_helpers.data import build, refuse_one_column
 from bertft_helpers.errors import MissingError, UserError
+from bertft_helpers.reading.damage import note_damage
 from bertft_helpers.reading.labels import name_labels
 from bertft_helpers.reading.report import Reading
 from bertft_helpers.validation import check_texts
@@ -69,6 +70,7 @@ def read_hub(found: HubName, text_column: str, label_column: str) -> tuple[Datas
         labels = [feature.int2str(label) if label is not None and label >= 0 else None for label in labels]
         order = name_labels(feature.names, f"{found.name}, names of {label_column!r}")
     check_texts(texts, f"{found.name}, column {text_column!r}")
+    note_damage(reading, texts, range(1, len(texts) + 1))
     names = name_labels(labels, f"{found.name}, column {label_column!r}", on_note=reading.note)
     if unused := [name for name in order if name not in set(names)]:
         reading.note(f"{found.name}: no texts of {', '.join(unused[:5])}, so no class of that name")

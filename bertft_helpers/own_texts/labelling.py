@@ -18,6 +18,7 @@ from bertft_helpers.inference import TextClassifier
 from bertft_helpers.own_texts.inputs import STANDARD_INPUT, Block, open_input
 from bertft_helpers.own_texts.long_texts import without_middle
 from bertft_helpers.reading.columns import free_name
+from bertft_helpers.reading.damage import Damage
 from bertft_helpers.reading.labels import NUMBER
 from bertft_helpers.reading.report import FOUND_OUT, Format, Reading
 from bertft_helpers.validation import is_blank, wrong_text
@@ -62,11 +63,15 @@ def label_file(
         answers = [free_name(name, columns) for name in ADDED]
         _tell_about_answers(answers, classifier, out, reading)
         write = stack.enter_context(_writer(out, columns, answers))
+        damage = Damage(reading.name)
         for block in itertools.chain(first, blocks):
+            for number, row in block:
+                damage.look(number, row[text_column])
             without += _label(classifier, block, text_column, answers, reading.name)
             write([row for _, row in block])
             done += len(block)
             on_rows(done)
+        damage.tell(reading)
     return Labelled(done, without, reading)
 
 

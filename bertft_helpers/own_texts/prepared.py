@@ -12,10 +12,11 @@ from datasets import Dataset, DatasetDict
 from transformers import PreTrainedTokenizerBase
 
 from bertft_helpers.batching import EncodedTexts, encode, truncate
-from bertft_helpers.data import clean
+from bertft_helpers.data import build, clean
 from bertft_helpers.own_texts.alike import removed_as_read
 from bertft_helpers.own_texts.long_texts import without_middle
-from bertft_helpers.own_texts.sources import digest_of, rows_by_class, take_parts
+from bertft_helpers.own_texts.settings import TaskSettings
+from bertft_helpers.own_texts.sources import digest_of, name_classes, rows_by_class, small_classes, take_parts
 from bertft_helpers.tables import visible
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Prepared",
     "introduction",
     "prepare",
+    "prepare_for",
     "share_cut",
     "warnings_about",
 ]
@@ -40,7 +42,8 @@ class Prepared:
     """Everything that a run needs to know of its texts.
 
     ``lengths`` are tokens before cutting, by part; ``unknown_share`` the share of word pieces that are [UNK];
-    ``pieces_per_word`` tells how well the vocabulary fits the language; ``removed`` the rows that cleaning took out.
+    ``pieces_per_word`` tells how well the vocabulary fits the language; ``removed`` the rows that were taken out, with
+    the numbers of their classes as read; ``left_out`` the classes that were too small, with their numbers of texts.
     """
 
     parts: DatasetDict
@@ -50,6 +53,7 @@ class Prepared:
     unknown_share: float
     pieces_per_word: float
     digest: str
+    left_out: dict[str, int]
 
     @property
     def label_names(self) -> list[str]:
@@ -70,19 +74,22 @@ def prepare(
     seed: int,
     validation: float = 0.2,
     test: float = 0.2,
+    skip_small_classes: bool = False,
 ) -> Prepared:
     """Clean, encode, remove what the tokenizer reads alike, divide by class and cut.
 
-    So no text of one part is in another, also in other spelling. Raises ValueError when a class is too small to be in
-    every part.
+    So no text of one part is in another, also in other spelling. A class too small to be in every part is left out
+    with ``skip_small_classes``; else it raises UserError.
     """
     kept, removed = clean(dataset)
     ids = encode([without_middle(text) for text in kept["text"]], tokenizer)
-    alike = removed_as_read(kept, ids, tokenizer)
-    if any(alike):
-        staying = [row for row, reason in enumerate(alike) if not reason]
-        removed = _with_removed(removed, kept, alike)
-        kept, ids = Dataset.from_dict(kept[staying], features=kept.features), [ids[row] for row in staying]
+    kept, ids, removed = _without(removed_as_read(kept, ids, tokenizer), kept, ids, removed)
+    left_out = small_classes(kept) if skip_small_classes else {}
+    if left_out:
+        names = kept.features["label"].names
+        reasons = ["small class" if names[label] in left_out else "" for label in kept["label"]]
+        kept, ids, removed = _without(reasons, kept, ids, removed)
+        kept = build(kept["id"], kept["text"], [names[label] for label in kept["label"]], names)
     rows = rows_by_class(kept, seed, validation, test)
     parts = take_parts(kept, rows)
     encoded = {part: [ids[row] for row in rows[part]] for part in PARTS}
@@ -96,15 +103,37 @@ def prepare(
     }
     unknown, pieces = _fit_of_vocabulary(list(parts["train"]["text"]), encoded["train"], tokenizer.unk_token_id)
     lengths = {part: [len(own) for own in encoded[part]] for part in PARTS}
-    return Prepared(parts, removed, examples, lengths, unknown, pieces, digest_of(dataset))
+    return Prepared(parts, removed, examples, lengths, unknown, pieces, digest_of(dataset), left_out)
 
 
-def _with_removed(removed: pd.DataFrame, kept: Dataset, reasons: Sequence[str]) -> pd.DataFrame:
-    """The table of removed rows with those rows of ``kept`` that have a reason."""
-    rows = [row for row, reason in enumerate(reasons) if reason]
-    more = pd.DataFrame({name: kept.select(rows)[name][:] for name in ("id", "text", "label")})
-    more["reason"] = [reasons[row] for row in rows]
-    return pd.concat([removed, more], ignore_index=True) if rows else removed
+def prepare_for(
+    settings: TaskSettings, dataset: Dataset, tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> Prepared:
+    """``prepare`` as the settings of a run ask for."""
+    return prepare(
+        dataset,
+        tokenizer,
+        max_length,
+        settings.policy,
+        settings.seed,
+        settings.validation,
+        settings.test,
+        settings.skip_small_classes,
+    )
+
+
+def _without(
+    reasons: Sequence[str], kept: Dataset, ids: list[list[int]], removed: pd.DataFrame
+) -> tuple[Dataset, list[list[int]], pd.DataFrame]:
+    """The rows that no reason speaks against, their token ids, and the table of removed rows with the others."""
+    going = [row for row, reason in enumerate(reasons) if reason]
+    if not going:
+        return kept, ids, removed
+    staying = [row for row, reason in enumerate(reasons) if not reason]
+    more = pd.DataFrame({name: kept[going][name] for name in ("id", "text", "label")})
+    more["reason"] = [reasons[row] for row in going]
+    stay = Dataset.from_dict(kept[staying], features=kept.features)
+    return stay, [ids[row] for row in staying], pd.concat([removed, more], ignore_index=True)
 
 
 def introduction(prepared: Prepared) -> str:
@@ -135,8 +164,17 @@ def share_cut(prepared: Prepared, max_length: int) -> float:
 
 def warnings_about(prepared: Prepared, max_length: int, policy: str, class_weights: bool) -> list[str]:
     """What a reader of the scores must know about the texts, one sentence or two each."""
-    found = [_about_language(prepared), _about_length(prepared, max_length, policy)]
+    found = [_about_left_out(prepared), _about_language(prepared), _about_length(prepared, max_length, policy)]
     return [*filter(None, [*found, _about_imbalance(prepared, class_weights)]), *_about_size(prepared)]
+
+
+def _about_left_out(prepared: Prepared) -> str:
+    if not prepared.left_out:
+        return ""
+    return (
+        f"Left out as asked, with too few different texts: {name_classes(prepared.left_out)}. The model knows no such "
+        "class: a text of one gets the label of another."
+    )
 
 
 def _about_language(prepared: Prepared) -> str:

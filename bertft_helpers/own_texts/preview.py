@@ -6,7 +6,7 @@ import dataclasses
 from collections import Counter
 from typing import Any
 
-from bertft_helpers.own_texts.prepared import PARTS, Prepared, introduction, prepare, warnings_about
+from bertft_helpers.own_texts.prepared import PARTS, Prepared, introduction, prepare_for, warnings_about
 from bertft_helpers.own_texts.settings import TaskSettings
 from bertft_helpers.own_texts.sources import load_source
 from bertft_helpers.pretrained import load_tokenizer
@@ -58,6 +58,5 @@ def preview(settings: TaskSettings) -> Preview:
     dataset, reading = load_source(settings.source, settings.text_column, settings.label_column, settings.how)
     tokenizer = load_tokenizer(settings.checkpoint)
     length = min(settings.max_length, tokenizer.model_max_length)
-    shares = (settings.validation, settings.test)
-    prepared = prepare(dataset, tokenizer, length, settings.policy, settings.seed, *shares)
+    prepared = prepare_for(settings, dataset, tokenizer, length)
     return Preview(reading, prepared, warnings_about(prepared, length, settings.policy, settings.class_weights))

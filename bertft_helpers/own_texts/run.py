@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,19 @@ from transformers import BertForSequenceClassification
 from bertft_helpers.batching import make_loader
 from bertft_helpers.errors import RunError
 from bertft_helpers.evaluation import Predictions, predict
-from bertft_helpers.failures import DivergedError, OutOfMemory
+from bertft_helpers.failures import DivergedError, OutOfMemory, is_out_of_memory
 from bertft_helpers.files import new_folder, write_json, write_text
 from bertft_helpers.first_token import first_token_only
 from bertft_helpers.history import History, write_csv
 from bertft_helpers.inference import TextClassifier
 from bertft_helpers.losses import LossFn, balanced_weights, classification_loss, weighted_loss
-from bertft_helpers.model_files.loading import require_kind
+from bertft_helpers.model_files.contents import require_kind
 from bertft_helpers.models import build_classifier, has_head
 from bertft_helpers.optim import build_optimizer
 from bertft_helpers.own_texts import baselines
 from bertft_helpers.own_texts import folder as run_folder
 from bertft_helpers.own_texts.costs import Meter
-from bertft_helpers.own_texts.prepared import PARTS, Prepared, introduction, prepare, warnings_about
+from bertft_helpers.own_texts.prepared import PARTS, Prepared, introduction, prepare_for, warnings_about
 from bertft_helpers.own_texts.record import TaskRecord
 from bertft_helpers.own_texts.report import report_page
 from bertft_helpers.own_texts.results import collect_results
@@ -49,6 +49,7 @@ from bertft_helpers.resume.run import OnStep, Run, fit_resumable
 from bertft_helpers.resume.states import states_in
 from bertft_helpers.speed.choice import Choice, set_up, take_down
 from bertft_helpers.speed.vocabulary import compact_vocabulary, restore_vocabulary
+from bertft_helpers.tables import visible
 from bertft_helpers.training import EarlyStopping, steps_per_run
 
 __all__ = ["Say", "run_task", "train", "train_classifier"]
@@ -70,6 +71,7 @@ def train_classifier(
     learning_rate: float | None = None,
     batch_size: int = 16,
     seed: int = 0,
+    skip_small_classes: bool = False,
     precision: str | None = None,
     exact: bool = False,
     how: Format = FOUND_OUT,
@@ -94,6 +96,7 @@ def train_classifier(
         policy=policy,
         class_weights=class_weights,
         seed=seed,
+        skip_small_classes=skip_small_classes,
         epochs=epochs,
         learning_rate=learning_rate,
         batch_size=batch_size,
@@ -120,6 +123,7 @@ def _answer_again(settings: TaskSettings, out: Path, say: Say) -> dict[str, Any]
     if results is not None:
         dataset, _ = load_source(settings.source, settings.text_column, settings.label_column, settings.how)
         run_folder.refuse_other(out, settings, digest_of(dataset))
+        run_folder.tidy(out, say)
         say("this run is finished; its results:")
     return results
 
@@ -133,7 +137,9 @@ def run_task(
     """
     prepared, max_length, reading, model = _get_ready(settings, processes)
     with contextlib.ExitStack() as held:
+        held.enter_context(_remedies_as_options(prepared))
         as_first(lambda: run_folder.take(out, settings, prepared.digest, held), processes)
+        held.enter_context(run_folder.removal_told(out))
         notes = _about_head(settings.checkpoint)
         notes += warnings_about(prepared, max_length, settings.policy, settings.class_weights)
         _introduce(prepared, reading, notes, say)
@@ -167,7 +173,7 @@ def run_task(
         others = _baselines(prepared, settings.checkpoint, processes.device, choice.precision)
         results = collect_results(prepared, predictions, others, run, notes)
         record = TaskRecord(settings, max_length, prepared, model, history, predictions, others, results)
-        _finish(record, out)
+        _finish(record, out, say)
         return record
 
 
@@ -195,9 +201,7 @@ def _get_ready(
     dataset, reading = load_source(settings.source, settings.text_column, settings.label_column, settings.how)
     tokenizer = load_tokenizer(settings.checkpoint)
     max_length = min(settings.max_length, tokenizer.model_max_length)
-    prepared = prepare(
-        dataset, tokenizer, max_length, settings.policy, settings.seed, settings.validation, settings.test
-    )
+    prepared = prepare_for(settings, dataset, tokenizer, max_length)
     require_equal("texts", prepared.digest, processes, "give all of them the same data")
     return prepared, max_length, reading, build_classifier(settings.checkpoint, prepared.label_names, settings.seed)
 
@@ -245,32 +249,46 @@ def train(
         names = [state.name for state in states_in(folder)]
         require_equal("saved states", names, processes, "--out must be a folder that all machines share")
     validation_loader = make_loader(examples["validation"], 64)
-    with _remedies_as_options():
-        history = fit_resumable(
-            Run(model, loader, validation_loader, optimizer, schedule, config, loss_fn, stopping),
-            folder,
-            on_epoch=lambda row: say(_epoch_line(row, config.epochs)),
-            on_note=say,
-            writes=processes.is_first,
-            on_step=on_step,
-        )
+    folder.mkdir(exist_ok=True)  # not the run's folder, when somebody has removed it
+    history = fit_resumable(
+        Run(model, loader, validation_loader, optimizer, schedule, config, loss_fn, stopping),
+        folder,
+        on_epoch=lambda row: say(_epoch_line(row, config.epochs)),
+        on_note=say,
+        writes=processes.is_first,
+        on_step=on_step,
+    )
     restore_vocabulary(model)
     take_down(model)
     return model, history, planned, stopping.best_epoch
 
 
 @contextlib.contextmanager
-def _remedies_as_options() -> Iterator[None]:
-    """A step that cannot be made is told with the settings of this run, not with those of the loop."""
+def _remedies_as_options(prepared: Prepared) -> Iterator[None]:
+    """What cannot be computed is told with the settings and the texts of this run, not with those of the loop."""
     try:
         yield
     except OutOfMemory as error:
         raise RunError(f"{error.told}. Lower --batch-size or --max-length, and name another --out.") from error
     except DivergedError as error:
         raise RunError(
-            f"{error.told}. Look at the texts of this step; if they are in order, lower --learning-rate, and name "
-            "another --out."
+            f"{error.told}. Look at {_texts_of_step(prepared, error.rows)}; if they are in order, lower "
+            "--learning-rate, and name another --out."
         ) from error
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise RunError(
+            "a batch of texts that are only predicted does not fit into memory. Lower --max-length, and name another "
+            "--out; or go on with more memory, or with --device cpu."
+        ) from error
+
+
+def _texts_of_step(prepared: Prepared, rows: Sequence[int]) -> str:
+    """Some texts of the training part as a person finds them in the source: by their number or file, and beginning."""
+    texts = prepared.parts["train"].select(rows)
+    named = ", ".join(texts["id"][:8]) + (f" and {len(rows) - 8} more" if len(rows) > 8 else "")
+    return f"the texts {named} (numbered as they were read), the first of which is {visible(texts['text'][0], 60)!r}"
 
 
 def _loss(prepared: Prepared, settings: TaskSettings) -> LossFn:
@@ -323,11 +341,11 @@ def _save_model(
     classifier.save(out / run_folder.MODEL, facts)
 
 
-def _finish(record: TaskRecord, out: Path) -> None:
+def _finish(record: TaskRecord, out: Path, say: Say) -> None:
     """Write history, report and, last, ``results.json``; then the training states are not needed any more."""
     if not (out / "history").exists():
         with new_folder(out / "history") as draft:
             write_csv(record.history, draft)
     write_text(out / "report.html", report_page(record))
     write_json(out / "results.json", record.results)
-    run_folder.clear_training(out / run_folder.TRAINING)
+    run_folder.clear_training(out / run_folder.TRAINING, say)

@@ -49,7 +49,8 @@ class TaskSettings:
 
     Batch 16, a warm-up of a tenth of the steps and the rate of 2e-4 for the bundled checkpoint are those with which the
     study ``small_data`` learned from 5 to 80 texts per class without a failed run. Texts beyond ``max_length`` tokens
-    are cut by ``policy``; head and tail did best in Sun et al. 2019. Raises UserError naming the setting, its value and
+    are cut by ``policy``; head and tail did best in Sun et al. 2019. A class with too few texts to be in every part is
+    refused unless ``skip_small_classes`` leaves it out. Raises UserError naming the setting, its value and
     what is allowed.
 
     Precision and dropout are what a trial found to be quick on this machine (``speed.choice``), unless ``precision``
@@ -69,6 +70,7 @@ class TaskSettings:
     batch_size: int = 16
     validation: float = 0.2
     test: float = 0.2
+    skip_small_classes: bool = False
     precision: str | None = None
     exact: bool = False
     how: Format = FOUND_OUT  # what is known of the file beforehand

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,17 @@ from bertft_helpers.own_texts.hub import hub_name, read_hub
 from bertft_helpers.reading.report import FOUND_OUT, Format, Reading, refuse_unused
 from bertft_helpers.tables import visible
 
-__all__ = ["SMALLEST_CLASS", "Source", "digest_of", "load_source", "rows_by_class", "split_by_class", "take_parts"]
+__all__ = [
+    "SMALLEST_CLASS",
+    "Source",
+    "digest_of",
+    "load_source",
+    "name_classes",
+    "rows_by_class",
+    "small_classes",
+    "split_by_class",
+    "take_parts",
+]
 
 SMALLEST_CLASS = 3  # one text to train on, one to choose the epoch by, one to test on
 
@@ -54,7 +65,7 @@ def rows_by_class(dataset: Dataset, seed: int, validation: float, test: float) -
         raise UserError(f"validation={validation} and test={test} must be above 0 and leave a fifth for training")
     labels = np.array(list(dataset["label"]), dtype=int)
     names = dataset.features["label"].names
-    _require_enough(Counter(labels.tolist()), names)
+    _require_enough(dataset)
     generator = np.random.default_rng(seed)
     rows: dict[str, list[int]] = {"train": [], "validation": [], "test": []}
     for label in range(len(names)):
@@ -73,15 +84,28 @@ def take_parts(dataset: Dataset, rows: dict[str, list[int]]) -> DatasetDict:
     return DatasetDict({part: Dataset.from_dict(table, features=dataset.features) for part, table in tables.items()})
 
 
-def _require_enough(counts: Counter, names: list[str]) -> None:
+def small_classes(dataset: Dataset) -> dict[str, int]:
+    """The classes with too few texts to be in every part, and how many they have."""
+    counts, names = Counter(dataset["label"]), dataset.features["label"].names
+    return {name: counts[number] for number, name in enumerate(names) if counts[number] < SMALLEST_CLASS}
+
+
+def name_classes(counts: Mapping[str, int]) -> str:
+    """Classes with their numbers of texts, for a message: at most eight by name."""
+    shown = ", ".join(f"{visible(name, 60)!r} ({count})" for name, count in [*counts.items()][:8])
+    return shown + (f" and {len(counts) - 8} more classes" if len(counts) > 8 else "")
+
+
+def _require_enough(dataset: Dataset) -> None:
+    names = dataset.features["label"].names
     if len(names) < 2:
-        raise UserError(f"all texts are labelled {visible(names[0], 60)!r}; at least two classes are needed")
-    small = [f"{visible(name, 60)!r} ({counts[n]})" for n, name in enumerate(names) if counts[n] < SMALLEST_CLASS]
-    if small:
-        shown = ", ".join(small[:8]) + (f" and {len(small) - 8} more classes" if len(small) > 8 else "")
+        only = f"all texts are labelled {visible(names[0], 60)!r}" if names else "no class has enough texts"
+        raise UserError(f"{only}; at least two classes are needed")
+    if small := small_classes(dataset):
         raise UserError(
-            f"too few different texts of {shown}: each class needs at least {SMALLEST_CLASS}, one to train on, one to "
-            "choose the epoch by, one to test on. Add such texts, join classes, or remove these rows."
+            f"too few different texts of {name_classes(small)}: each class needs at least {SMALLEST_CLASS}, one to "
+            "train on, one to choose the epoch by, one to test on. Add such texts, join classes, remove these rows, or "
+            "leave the classes out with --skip-small-classes."
         )
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from bertft_helpers.errors import UserError
 from bertft_helpers.reading.containers import is_hidden
+from bertft_helpers.reading.damage import note_damage
 from bertft_helpers.reading.encodings import read_text
 from bertft_helpers.reading.report import Reading
 
@@ -84,6 +85,7 @@ def read_class_folders(folder: Path, encoding: str | None = None) -> tuple[list[
         if own.notes:
             others.append(ids[-1])
     reading.encoding = name_encodings(encodings)
+    note_damage(reading, texts, ids)
     if others:
         shown = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
         reading.note(f"not all lines of {shown} are UTF-8; these were read as Windows-1252 (--encoding names another)")

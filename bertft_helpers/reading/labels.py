@@ -11,16 +11,24 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
+
 from bertft_helpers.errors import UserError
 from bertft_helpers.reading.columns import repair_name
 from bertft_helpers.reading.records import HALF_CHARACTER
 from bertft_helpers.reading.report import RowNumbers
 
-__all__ = ["ALIKE", "NUMBER", "WHOLE", "about_names", "name_labels", "order_names", "wrong_label"]
+__all__ = ["ALIKE", "NUMBER", "SEVERAL", "WHOLE", "about_names", "name_labels", "order_names", "wrong_label"]
 
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 WHOLE = re.compile(r"(-?[0-9]+)\.0+")
 ALIKE = 8  # groups of names that are told
+SEVERAL = "a list of labels"
+_REMEDY = {
+    False: "Labels must be names or numbers: fill or remove these rows",
+    True: "A text has one label here: keep the one that matters most, or train one classifier for each label, with yes "
+    "or no as its classes",
+}
 
 
 def name_labels(
@@ -44,7 +52,7 @@ def name_labels(
             (made_whole if WHOLE.fullmatch(label.strip()) else repaired).add(row)
     if wrong:
         told = "; ".join(f"{kind} in {found}" for kind, found in wrong.items())
-        raise UserError(f"{where}: {told}. Labels must be names or numbers: fill or remove these rows")
+        raise UserError(f"{where}: {told}. {_REMEDY[SEVERAL in wrong]}")
     for note in filter(None, [_about_repairs(where, repaired, made_whole), *about_names(names)]):
         if on_note is not None:
             on_note(note)
@@ -66,6 +74,8 @@ def wrong_label(label: Any) -> str:
         if HALF_CHARACTER.search(label):
             return "half a character (a lone surrogate; export the texts again)"
         return "" if repair_name(label) else "an empty label"
+    if isinstance(label, list | tuple | set | np.ndarray):
+        return SEVERAL
     if not isinstance(label, numbers.Real | Decimal) or math.isinf(label):
         return f"the label {label!r} of type {type(label).__name__}"
     return ""
@@ -110,13 +120,26 @@ def about_names(names: Sequence[str]) -> list[str]:
         found.append(f"labels are numbers in some rows and names ({others}) in others; each is a class of its own")
     if any("." in name for name in are_numbers):
         found.append("labels are fractional numbers; each different number is a class of its own")
+    if several := _of_several(counts):
+        found.append(
+            f"classes that look like several labels in one field: {len(several)} of {len(counts)}, such as "
+            f"{several[0]!r}; each is a class of its own here, since a text has one label"
+        )
     if "-1" in counts:
         found.append(f"-1 is a class here, with {counts['-1']} rows; in some files it marks a missing label")
     return found
 
 
+def _of_several(names: Iterable[str]) -> list[str]:
+    """Names that are made of other names, as ``birds|tools`` where there are birds or tools too."""
+    known = {name.casefold() for name in names}
+    made = {name: {part.strip().casefold() for part in re.split(r"[|;,/+&]", name)} for name in order_names(names)}
+    return [name for name, parts in made.items() if len(parts) > 1 and "" not in parts and parts & known]
+
+
 def _bare(name: str) -> str:
     """A name without case, accents, white space, hyphens, leading zeros and marks around it: equal for those alike."""
+    name = re.sub(r"^\+(?=[0-9])", "", name)
     if re.fullmatch(r"-?[0-9.]+", name):
         return re.sub(r"^(-?)0+(?=[0-9])", r"\1", name.rstrip("0").rstrip(".") if "." in name else name)
     apart = unicodedata.normalize("NFKD", name.replace("&amp;", "&").casefold())

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import typer
 from typer.testing import CliRunner
 
@@ -27,7 +28,8 @@ from bertft_helpers.errors import MissingError, RunError, UserError
         (MissingError("no file 'a.csv'"), "no file 'a.csv'", 2),
         (RunError("step 3 diverged"), "step 3 diverged", 1),
         (OSError(errno.ENOSPC, "No space left on device", "out/x"), "No space left on device: 'out/x'", 1),
-        (MemoryError(), "the memory of this machine does not suffice", 1),
+        (MemoryError(), "the memory of this machine or its device does not suffice (MemoryError)", 1),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried\nto"), "not suffice (CUDA out of memory. Tried); free", 1),
         (KeyboardInterrupt(), "stopped here", 1),
         (ModuleNotFoundError("No module named 'nbgrader'", name="nbgrader"), "pip install 'bertft-helpers[dev]'", 1),
         (ModuleNotFoundError("No module named 'nbval'", name="nbval"), "pip install 'bertft-helpers[lab]'", 1),

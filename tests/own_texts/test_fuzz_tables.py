@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import string
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from own_data import tiny_checkpoint
+from minimal import tiny_config
+from transformers import BertModel, BertTokenizerFast
 
 from bertft_helpers.inference import TextClassifier
 from bertft_helpers.models import build_classifier
@@ -96,7 +98,16 @@ def label(table: dict[str, Any], classifier: TextClassifier) -> None:
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_checkpoint(tmp_path_factory.mktemp("checkpoint"))
+    """An untrained BERT that knows the letters of these texts: to load 30,000 words takes longer than all the rest."""
+    folder = tmp_path_factory.mktemp("checkpoint")
+    letters = sorted({*LETTERS.replace("\t", "").replace("\n", ""), *string.ascii_lowercase} - {" "})
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
+    (folder / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
+    tokenizer = BertTokenizerFast.from_pretrained(folder)
+    (folder / "vocab.txt").unlink()
+    tokenizer.save_pretrained(folder)
+    BertModel(tiny_config(vocab_size=len(tokenizer), max_position_embeddings=64)).save_pretrained(folder)
+    return folder
 
 
 def tried(examples: int, try_one: Callable[[dict[str, Any]], None]) -> int:

@@ -85,10 +85,25 @@ def test_a_batch_that_does_not_fit_is_told_with_the_options_to_lower(
     assert str(failed.value).endswith("memory. Lower --batch-size or --max-length, and name another --out.")
 
 
+def test_texts_to_predict_that_do_not_fit_are_told_with_the_options_that_help(
+    tmp_path: Path, data: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory (simulated)")
+
+    monkeypatch.setattr("bertft_helpers.training.evaluate", exhausted)
+    with pytest.raises(RunError, match=r"^a batch of texts that are only predicted does not fit .* Lower --max-length"):
+        run(settings_for(data, checkpoint), tmp_path / "out")
+
+
 @pytest.mark.filterwarnings("ignore:.*")
-def test_a_run_that_diverges_is_told_with_the_option_to_lower(tmp_path: Path, data: Path, checkpoint: Path) -> None:
-    with pytest.raises(RunError, match=r"^step \d+ diverged: .*, rows \[.* lower --learning-rate, and name another"):
+def test_a_run_that_diverges_names_texts_of_the_file_and_the_option_to_lower(
+    tmp_path: Path, data: Path, checkpoint: Path
+) -> None:
+    with pytest.raises(RunError, match=r"^step \d+ diverged: .* lower --learning-rate, and name another") as failed:
         run(settings_for(data, checkpoint, learning_rate=1e30), tmp_path / "out")
+    number, text = re.search(r"Look at the texts (\d+), .*, the first of which is '(.*?)'", str(failed.value)).groups()
+    assert labelled_rows()[int(number) - 1][0] == text
 
 
 def taken(out: Path, settings: TaskSettings, digest: str) -> None:

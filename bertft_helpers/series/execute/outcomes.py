@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import time
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 from rich.table import Table
 from rich.text import Text
 
+from bertft_helpers.files import sweep, write_json, write_text
 from bertft_helpers.series.execute.runner import Outcome
 from bertft_helpers.series.notebook import read_notebook
 from bertft_helpers.series.pages import TEMPLATES, render
@@ -84,6 +84,7 @@ def failure(outcome: Outcome) -> str:
 
 def write_run(outcomes: Sequence[Outcome], out: Path, profile: str) -> None:
     """Write ``run.json``, one HTML page per executed lesson and ``index.html`` into ``out``."""
+    sweep(out)
     run = {
         "profile": profile,
         "when": time.strftime("%Y-%m-%d %H:%M"),
@@ -91,10 +92,10 @@ def write_run(outcomes: Sequence[Outcome], out: Path, profile: str) -> None:
         "versions": {name: _version(name) for name in _REPORTED},
         "lessons": [{**asdict(o), "seconds": round(o.seconds, 2), "peak_mb": round(o.peak_mb, 1)} for o in outcomes],
     }
-    (out / "run.json").write_text(json.dumps(run, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(out / "run.json", run)
     lessons = [(outcome, failure(outcome), _write_page(out / f"{outcome.lesson}.ipynb")) for outcome in outcomes]
     page = render("run.html.j2", profile=profile, when=run["when"], lessons=lessons)
-    (out / "index.html").write_text(page, encoding="utf-8")
+    write_text(out / "index.html", page)
 
 
 def _write_page(executed: Path) -> bool:
@@ -105,7 +106,7 @@ def _write_page(executed: Path) -> bool:
     paths = [str(TEMPLATES), str(TEMPLATES / "slide_template")]
     exporter = HTMLExporter(template_file="lesson.html.j2", extra_template_paths=paths)
     body, _ = exporter.from_notebook_node(read_notebook(executed))
-    executed.with_suffix(".html").write_text(body, encoding="utf-8")
+    write_text(executed.with_suffix(".html"), body)
     return True
 
 

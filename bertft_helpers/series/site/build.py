@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from bertft_helpers.errors import RunError, UserError
-from bertft_helpers.files import new_folder, remove_folder, scratch_folder
+from bertft_helpers.files import new_folder, remove_folder, scratch_folder, sweep
 from bertft_helpers.series.site.sources import Sources
 
 MADE_BY_SPHINX = "objects.inv"  # every site has it: a folder with it is an earlier site and may be replaced
@@ -26,6 +26,7 @@ def build_site(folder: Path, out: Path, book: Path | None = None) -> None:
     if earlier and not (out / MADE_BY_SPHINX).exists():
         raise UserError(f"{out} holds something that is no site: choose another folder, or remove it")
     out.parent.mkdir(parents=True, exist_ok=True)
+    sweep(out.parent)
     with scratch_folder("site") as scratch:
         Sources(folder, book).write(scratch / "sources")
         run_sphinx("html", scratch / "sources", scratch / "html")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bertft_helpers.errors import UserError
+from bertft_helpers.files import new_folder, sweep
 from bertft_helpers.series.catalogue import find_lessons
 from bertft_helpers.series.hosted import measured_costs
 from bertft_helpers.series.notebook import read_notebook
@@ -23,17 +24,20 @@ GUIDE = "WORKSHOP.md"  # beside the folder of the lessons
 def build(
     folder: Path, out: Path, n_train: int | None = None, on_part: Callable[[str], None] = lambda part: None
 ) -> None:
-    """Write editions, schedules, hand-out, slides and the catch-up folder into ``out``, which must be new or empty.
+    """Write editions, schedules, hand-out, slides and the catch-up folder into ``out``, new or empty: all or none.
 
     ``n_train`` headlines (all if None) train the catch-up model; ``on_part`` is told what is being made. Raises
     FileExistsError when ``out`` holds something, and ValueError for a lesson without minutes.
     """
     if out.exists() and any(out.iterdir()):
         raise UserError(f"{out} is not empty: choose another folder, or remove it")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    sweep(out.parent)
     lasting = lasting_of(folder)
-    for part, write in _parts(folder, out, lasting, n_train):
-        on_part(part)
-        write()
+    with new_folder(out) as draft:
+        for part, write in _parts(folder, draft, lasting, n_train):
+            on_part(part)
+            write()
 
 
 def _parts(

@@ -1,0 +1,83 @@
+"""Rows of the first full sheet of an Excel file, cell by cell as CSV would have them."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import IO, Any
+
+from bertft_helpers.errors import UserError
+from bertft_helpers.reading.columns import name_columns, require_columns
+from bertft_helpers.reading.containers import reason_of
+from bertft_helpers.reading.records import Row
+from bertft_helpers.reading.report import Format, Reading, RowNumbers
+
+__all__ = ["read_excel"]
+
+
+def read_excel(
+    file: IO[bytes], reading: Reading, how: Format, wanted: Sequence[str]
+) -> tuple[list[str], Iterator[Row]]:
+    """Columns and rows of the first sheet that holds something; values are text, as in CSV.
+
+    Raises ValueError when the package openpyxl is not installed, or the file is no Excel file.
+    """
+    try:
+        from openpyxl import load_workbook
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"{reading.name} is an Excel file, which needs openpyxl: pip install openpyxl, or save it as CSV"
+        ) from error
+    try:
+        book = load_workbook(file, read_only=True, data_only=True)
+    except Exception as error:  # zip, XML and its own errors
+        raise UserError(f"{reading.name} is not an Excel file (.xlsx), or is damaged: {reason_of(error)}") from error
+    full = [sheet for sheet in book.worksheets if any(map(_has_value, sheet.iter_rows(values_only=True)))]
+    if not full:
+        raise UserError(f"{reading.name} is empty; it must hold a header and at least one row")
+    if len(full) > 1:
+        reading.note(f"{reading.name} has {len(full)} sheets; only the first, {full[0].title!r}, is read")
+    reading.kind = "Excel"
+    rows: Iterator[tuple[int, Any]] = enumerate(full[0].iter_rows(values_only=True), 1)
+    start, head = next((number, values) for number, values in rows if _has_value(values))
+    header = _without_end(list(map(_cell, head)))
+    if not how.header:
+        header, rows = [str(number) for number in range(1, len(header) + 1)], itertools.chain([(start, head)], rows)
+    columns = name_columns(header, reading, wanted)
+    require_columns(columns, reading.name, wanted, may_lack_header=how.header)
+    return columns, _sheet_rows(rows, columns, reading)
+
+
+def _sheet_rows(rows: Iterable[tuple[int, Sequence[Any]]], columns: Sequence[str], reading: Reading) -> Iterator[Row]:
+    beyond = RowNumbers()
+    for row, values in rows:
+        cells = list(map(_cell, values))
+        if not any(cell.strip() for cell in cells):
+            reading.blank += 1
+            continue
+        if any(cell.strip() for cell in cells[len(columns) :]):
+            beyond.add(row)
+        reading.rows += 1
+        yield row, dict(itertools.zip_longest(columns, cells[: len(columns)], fillvalue=""))
+    if beyond.count:
+        reading.note(f"{reading.name} has values beyond its header's {len(columns)} columns in {beyond}: left out")
+
+
+def _has_value(values: Iterable[Any]) -> bool:
+    return any(value is not None and str(value).strip() for value in values)
+
+
+def _without_end(cells: list[str]) -> list[str]:
+    while cells and not cells[-1].strip():
+        cells.pop()
+    return cells
+
+
+def _cell(value: Any) -> str:
+    """A cell as CSV would have it."""
+    if value is None:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return value.isoformat() if isinstance(value, datetime.date | datetime.time) else str(value)
