@@ -17,3 +17,8 @@ class RunError(RuntimeError):
 
 class DamagedFileError(RunError):
     """A file's content is not what was published or saved."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what a library says, or the name of its error where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

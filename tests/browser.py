@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bertft_helpers.series.site.printing import BROWSERS
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 # Texts that would act if a page took them for markup. Each sets window.__pwned, which assert_no_script_ran looks at.
 ACTING_TEXTS = (
     "<script>window.__pwned = 'script'</script>",
@@ -44,9 +45,9 @@ def open_browser() -> Iterator[Browser]:
         from playwright.sync_api import sync_playwright
     except ImportError:
         _cannot("the package playwright is not installed: pip install 'bertft-helpers[dev]'")
-    path = next(filter(None, map(shutil.which, NAMES)), None)
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
-        _cannot(f"no browser: none of {', '.join(NAMES)} is on the PATH (Debian: apt-get install chromium)")
+        _cannot(f"no browser: none of {', '.join(BROWSERS)} is on the PATH (Debian: apt-get install chromium)")
     # Chromium's own sandbox refuses to start for root, which containers are
     flags = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     with sync_playwright() as playwright:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 from minimal import tiny_config
 from transformers import BertModel
 
 from bertft_helpers.own_texts.record import TaskRecord
-from bertft_helpers.own_texts.run import run_task
+from bertft_helpers.own_texts.run import run_task, train_classifier
 from bertft_helpers.own_texts.settings import TaskSettings
 from bertft_helpers.pretrained import load_tokenizer
 from bertft_helpers.resume.processes import Processes
@@ -51,6 +52,21 @@ def tiny_checkpoint(folder: Path) -> Path:
     BertModel(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def finished_run(folder: Path) -> Path:
+    """Write texts, a checkpoint and, in ``run``, a finished run into ``folder``, and return it."""
+    tiny_checkpoint(folder / "checkpoint")
+    write_csv(folder / "texts.csv", labelled_rows(6))
+    train_classifier(**small_run(folder, folder / "run"))
+    return folder
+
+
+def small_run(given: Path, out: Path, **changes: object) -> dict[str, Any]:
+    """What ``train_classifier`` is asked for: two epochs of two steps on what ``finished_run`` has written."""
+    columns = {"text_column": "words", "label_column": "kind"}
+    how = {"checkpoint": str(given / "checkpoint"), "epochs": 2, "batch_size": 8, "learning_rate": 1e-2, "exact": True}
+    return {"source": given / "texts.csv", "out": out, **columns, **how, "device": "cpu", **changes}
 
 
 def settings_for(data: Path, checkpoint: Path, **changes: object) -> TaskSettings:

@@ -33,7 +33,7 @@ INFRASTRUCTURE = {
     "config": "settings",
     "errors": "messages",
     "failures": "checks and messages, and the same batch in halves",
-    "first_token": "the same numbers with less work, around what lesson 14 writes out",
+    "first_token": "the same numbers with less work; lesson 24 says what it leaves out",
     "files": "writing as a whole or not at all, locks, leftovers",
     "tables": "reading files: checks and messages around the modules for each kind",
     "validation": "checks and messages",

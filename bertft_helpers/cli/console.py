@@ -18,7 +18,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
-from bertft_helpers.errors import RunError, UserError
+from bertft_helpers.errors import RunError, UserError, first_line
 from bertft_helpers.series.execute.interrupts import signals_as_interrupt
 
 __all__ = [
@@ -107,8 +107,8 @@ def told(error: BaseException, interrupted: str = "interrupted") -> tuple[str, i
     from bertft_helpers.failures import is_out_of_memory  # brings torch, which whatever raised such an error has
 
     if is_out_of_memory(error):
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        return f"the memory of this machine or its device does not suffice ({reason}); free some of it", FAILED
+        suffices = f"the memory of this machine or its device does not suffice ({first_line(error)})"
+        return f"{suffices}; free some of it", FAILED
     place = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(place.filename).name}, line {place.lineno}"
     return (

@@ -201,9 +201,10 @@ def study(
     from bertft_helpers.studies.experiments import run_study
     from bertft_helpers.studies.ways import in_the_way_of
 
-    path = (out or catalogue.find_folder() / "results") / f"{find_study(name).name}.csv"
+    asked = find_study(name)
+    path = (out or catalogue.find_folder() / "results") / f"{asked.name}.csv"
     here = EXACT if exact else find_choice(torch.device("cpu"))
-    chosen = in_the_way_of(path, find_study(name), here, say)
+    chosen = in_the_way_of(path, asked, here, say)
     with ExitStack() as stack:
         executor = stack.enter_context(ProcessPoolExecutor(workers)) if workers > 1 else None
         progress = stack.enter_context(Progress(console=error_console, disable=not error_console.is_terminal))

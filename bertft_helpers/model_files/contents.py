@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bertft_helpers.errors import DamagedFileError, MissingError, UserError
+from bertft_helpers.errors import DamagedFileError, MissingError, UserError, first_line
 
 __all__ = [
     "ANOTHER_COPY",
@@ -78,8 +78,8 @@ def in_plain_words(folder: Path, what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # the libraries below raise anything, a plain Exception too
-        first_line = str(error).strip().split("\n", 1)[0]
-        raise UserError(f"the {what} in {folder} cannot be loaded: {type(error).__name__}: {first_line}") from error
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        raise UserError(f"the {what} in {folder} cannot be loaded: {reason}") from error
 
 
 def listed(names: list[str]) -> str:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from datasets import ClassLabel, Dataset
 
 from bertft_helpers.data import build, refuse_one_column
-from bertft_helpers.errors import MissingError, UserError
+from bertft_helpers.errors import MissingError, UserError, first_line
 from bertft_helpers.reading.damage import note_damage
 from bertft_helpers.reading.labels import name_labels
 from bertft_helpers.reading.report import Reading
@@ -84,7 +84,7 @@ def _load(found: HubName) -> Dataset:
         _within(PATIENCE, lambda: _ask(found))
         return load_dataset(found.name, revision=found.revision, split="train", trust_remote_code=False)
     except Exception as error:  # offline, gone, gated, no train split: many classes, which differ between versions
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise MissingError(
             f"there is no file or folder {found.name!r}, and the Hub's data set of that name could not be loaded "
             f"({reason}); check the name and the network"

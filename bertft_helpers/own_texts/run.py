@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,12 @@ from transformers import BertForSequenceClassification
 from bertft_helpers.batching import make_loader
 from bertft_helpers.errors import RunError
 from bertft_helpers.evaluation import Predictions, predict
-from bertft_helpers.failures import DivergedError, OutOfMemory, is_out_of_memory
 from bertft_helpers.files import new_folder, write_json, write_text
 from bertft_helpers.first_token import first_token_only
-from bertft_helpers.history import History, write_csv
+from bertft_helpers.history import write_csv
 from bertft_helpers.inference import TextClassifier
-from bertft_helpers.losses import LossFn, balanced_weights, classification_loss, weighted_loss
 from bertft_helpers.model_files.contents import require_kind
 from bertft_helpers.models import build_classifier, has_head
-from bertft_helpers.optim import build_optimizer
 from bertft_helpers.own_texts import baselines
 from bertft_helpers.own_texts import folder as run_folder
 from bertft_helpers.own_texts.costs import Meter
@@ -32,27 +29,20 @@ from bertft_helpers.own_texts.record import TaskRecord
 from bertft_helpers.own_texts.report import report_page
 from bertft_helpers.own_texts.results import collect_results
 from bertft_helpers.own_texts.scores import scores_of
-from bertft_helpers.own_texts.settings import Plan, TaskSettings, plan
+from bertft_helpers.own_texts.settings import TaskSettings
 from bertft_helpers.own_texts.sources import digest_of, load_source
+from bertft_helpers.own_texts.training import remedies_as_options, train
 from bertft_helpers.pretrained import find_checkpoint, load_encoder, load_tokenizer
 from bertft_helpers.reading.report import FOUND_OUT, Format, Reading
 from bertft_helpers.resume.processes import (
-    AgreedStopping,
     Processes,
     as_first,
     joined,
     require_equal,
-    share_gradients,
-    shared_loss,
 )
-from bertft_helpers.resume.run import OnStep, Run, fit_resumable
-from bertft_helpers.resume.states import states_in
-from bertft_helpers.speed.choice import Choice, set_up, take_down
-from bertft_helpers.speed.vocabulary import compact_vocabulary, restore_vocabulary
-from bertft_helpers.tables import visible
-from bertft_helpers.training import EarlyStopping, steps_per_run
+from bertft_helpers.resume.run import OnStep
 
-__all__ = ["Say", "run_task", "train", "train_classifier"]
+__all__ = ["Say", "run_task", "train_classifier"]
 
 Say = Callable[[str], None]
 
@@ -137,7 +127,7 @@ def run_task(
     """
     prepared, max_length, reading, model = _get_ready(settings, processes)
     with contextlib.ExitStack() as held:
-        held.enter_context(_remedies_as_options(prepared))
+        held.enter_context(remedies_as_options(prepared))
         as_first(lambda: run_folder.take(out, settings, prepared.digest, held), processes)
         held.enter_context(run_folder.removal_told(out))
         notes = _about_head(settings.checkpoint)
@@ -218,90 +208,6 @@ def _about_head(checkpoint: str) -> list[str]:
         f"the checkpoint {checkpoint} is a classifier already: its encoder is trained on, with a new head for the "
         "labels of these texts"
     ]
-
-
-def train(
-    model: BertForSequenceClassification,
-    prepared: Prepared,
-    settings: TaskSettings,
-    choice: Choice,
-    folder: Path,
-    processes: Processes,
-    say: Say = print,
-    on_step: OnStep | None = None,
-) -> tuple[BertForSequenceClassification, History, Plan, int]:
-    """The model with the weights of its best epoch, the history, how it was trained and the best epoch's number."""
-    examples = prepared.examples
-    planned = plan(settings, len(examples["train"]), choice.precision)
-    config = planned.config
-    model = model.to(processes.device)  # type: ignore[arg-type]  # transformers hides that it is a method
-    set_up(model, choice, settings.seed)
-    loader = make_loader(examples["train"], settings.batch_size, seed=settings.seed)
-    compact = compact_vocabulary(model, examples["train"].input_ids)
-    optimizer, schedule = build_optimizer(
-        model, planned.learning_rate, steps_per_run(loader, config), planned.weight_decay, planned.warmup_share
-    )
-    compact.follow(optimizer)
-    loss_fn, stopping = _loss(prepared, settings), EarlyStopping(planned.patience, "validation_accuracy")
-    if processes.count > 1:
-        share_gradients(model)
-        loss_fn, stopping = shared_loss(loss_fn, processes), AgreedStopping(planned.patience, "validation_accuracy")
-        names = [state.name for state in states_in(folder)]
-        require_equal("saved states", names, processes, "--out must be a folder that all machines share")
-    validation_loader = make_loader(examples["validation"], 64)
-    folder.mkdir(exist_ok=True)  # not the run's folder, when somebody has removed it
-    history = fit_resumable(
-        Run(model, loader, validation_loader, optimizer, schedule, config, loss_fn, stopping),
-        folder,
-        on_epoch=lambda row: say(_epoch_line(row, config.epochs)),
-        on_note=say,
-        writes=processes.is_first,
-        on_step=on_step,
-    )
-    restore_vocabulary(model)
-    take_down(model)
-    return model, history, planned, stopping.best_epoch
-
-
-@contextlib.contextmanager
-def _remedies_as_options(prepared: Prepared) -> Iterator[None]:
-    """What cannot be computed is told with the settings and the texts of this run, not with those of the loop."""
-    try:
-        yield
-    except OutOfMemory as error:
-        raise RunError(f"{error.told}. Lower --batch-size or --max-length, and name another --out.") from error
-    except DivergedError as error:
-        raise RunError(
-            f"{error.told}. Look at {_texts_of_step(prepared, error.rows)}; if they are in order, lower "
-            "--learning-rate, and name another --out."
-        ) from error
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-        raise RunError(
-            "a batch of texts that are only predicted does not fit into memory. Lower --max-length, and name another "
-            "--out; or go on with more memory, or with --device cpu."
-        ) from error
-
-
-def _texts_of_step(prepared: Prepared, rows: Sequence[int]) -> str:
-    """Some texts of the training part as a person finds them in the source: by their number or file, and beginning."""
-    texts = prepared.parts["train"].select(rows)
-    named = ", ".join(texts["id"][:8]) + (f" and {len(rows) - 8} more" if len(rows) > 8 else "")
-    return f"the texts {named} (numbered as they were read), the first of which is {visible(texts['text'][0], 60)!r}"
-
-
-def _loss(prepared: Prepared, settings: TaskSettings) -> LossFn:
-    if not settings.class_weights:
-        return classification_loss
-    return weighted_loss(balanced_weights(prepared.examples["train"].labels, len(prepared.label_names)))
-
-
-def _epoch_line(row: dict[str, float], epochs: int) -> str:
-    return (
-        f"epoch {row['epoch']} of at most {epochs}: training loss {row['train_loss']:.3f}, "
-        f"validation loss {row['validation_loss']:.3f}, accuracy {row['validation_accuracy']:.3f}"
-    )
 
 
 def _baselines(prepared: Prepared, checkpoint: str, device: torch.device, precision: str) -> list[baselines.Baseline]:

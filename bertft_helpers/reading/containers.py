@@ -25,7 +25,6 @@ __all__ = [
     "is_hidden",
     "opened",
     "pieces",
-    "reason_of",
     "refuse_bomb",
     "whole",
 ]
@@ -124,8 +123,3 @@ def _damage_named(name: str) -> Iterator[None]:
         raise
     except DAMAGE as error:
         raise UserError(f"{name} is damaged, cut off or locked by a password: {error}") from error
-
-
-def reason_of(error: Exception) -> str:
-    """The first line of what a library says, or the name of its error where it says nothing."""
-    return (str(error).splitlines() or [type(error).__name__])[0]

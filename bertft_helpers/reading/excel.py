@@ -7,9 +7,8 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Any
 
-from bertft_helpers.errors import UserError
+from bertft_helpers.errors import UserError, first_line
 from bertft_helpers.reading.columns import name_columns, require_columns
-from bertft_helpers.reading.containers import reason_of
 from bertft_helpers.reading.records import Row
 from bertft_helpers.reading.report import Format, Reading, RowNumbers
 
@@ -32,7 +31,7 @@ def read_excel(
     try:
         book = load_workbook(file, read_only=True, data_only=True)
     except Exception as error:  # zip, XML and its own errors
-        raise UserError(f"{reading.name} is not an Excel file (.xlsx), or is damaged: {reason_of(error)}") from error
+        raise UserError(f"{reading.name} is not an Excel file (.xlsx), or is damaged: {first_line(error)}") from error
     full = [sheet for sheet in book.worksheets if any(map(_has_value, sheet.iter_rows(values_only=True)))]
     if not full:
         raise UserError(f"{reading.name} is empty; it must hold a header and at least one row")

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
-from bertft_helpers.errors import UserError
+from bertft_helpers.errors import UserError, first_line
 from bertft_helpers.reading.columns import name_columns, require_columns
-from bertft_helpers.reading.containers import reason_of, refuse_bomb
+from bertft_helpers.reading.containers import refuse_bomb
 from bertft_helpers.reading.records import Row
 from bertft_helpers.reading.report import Reading
 
@@ -30,7 +30,7 @@ def read_parquet(
     try:
         table = pyarrow.parquet.ParquetFile(file)
     except Exception as error:  # pyarrow's error classes are many and its own
-        raise UserError(f"{reading.name} is not a Parquet file, or is damaged: {reason_of(error)}") from error
+        raise UserError(f"{reading.name} is not a Parquet file, or is damaged: {first_line(error)}") from error
     head = table.metadata
     refuse_bomb(reading.name, sum(head.row_group(n).total_byte_size for n in range(head.num_row_groups)), size)
     if head.num_rows > MOST_ROWS and head.num_rows > ROWS_PER_BYTE * size:
@@ -84,7 +84,7 @@ def _parquet_rows(table: Any, columns: Sequence[str], names: dict[str, list[str]
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"{reading.name} is damaged after row {row}: {reason_of(error)}") from error
+        raise UserError(f"{reading.name} is damaged after row {row}: {first_line(error)}") from error
 
 
 def _plain_values(column: Any) -> list[Any]:

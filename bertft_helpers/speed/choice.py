@@ -20,7 +20,7 @@ import torch
 from platformdirs import user_cache_path
 from transformers import BertForSequenceClassification, BertModel
 
-from bertft_helpers.errors import RunError
+from bertft_helpers.errors import RunError, first_line
 from bertft_helpers.first_token import use_all_tokens, use_first_token
 from bertft_helpers.speed import trial
 from bertft_helpers.speed.dropout import byte_generator, restore_dropout, use_byte_dropout
@@ -78,7 +78,7 @@ def find_choice(device: torch.device, folder: Path | None = None) -> Choice:
     try:
         choice = try_out(device)
     except (RuntimeError, NotImplementedError) as error:  # not kept: a driver may be mended by the next time
-        reason = trial.first_line(error)
+        reason = first_line(error)
         return dataclasses.replace(EXACT, note=f"no trial of speed: a step failed on this device ({reason})")
     _keep(path, choice, machine)
     return choice

@@ -16,6 +16,7 @@ import torch
 from transformers import BertConfig, BertModel
 
 from bertft_helpers.config import PRECISIONS
+from bertft_helpers.errors import first_line
 from bertft_helpers.runtime import mixed_precision
 from bertft_helpers.speed.dropout import restore_dropout, use_byte_dropout
 
@@ -31,7 +32,6 @@ __all__ = [
     "TRUSTED",
     "Clock",
     "Way",
-    "first_line",
     "gain_of",
     "one_layer",
     "quickest",
@@ -97,11 +97,6 @@ def _outputs_and_gradient(layer: BertModel, precision: str) -> tuple[torch.Tenso
     weighted = states * torch.linspace(-1, 1, states.shape[-1], device=layer.device)
     (gradient,) = torch.autograd.grad(weighted.sum(), layer.get_parameter(LOWEST))
     return states.detach(), gradient
-
-
-def first_line(error: Exception) -> str:
-    """What an error says in its first line, or its kind."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def seconds_of_steps(layer: BertModel, ways: Sequence[Way], length: int, clock: Clock) -> dict[Way, float]:

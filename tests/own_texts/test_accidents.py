@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from accidents import befallen, killed_before
 from disks import Disk
-from own_data import labelled_rows, tiny_checkpoint, write_csv
+from own_data import finished_run, small_run
 
 from bertft_helpers.own_texts.run import train_classifier
 from bertft_helpers.own_texts.trained import label_file
@@ -26,24 +26,13 @@ SmallDisk = Callable[[int], Disk]
 @pytest.fixture(scope="module")
 def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with texts, a checkpoint and a finished run in ``run``."""
-    folder = tmp_path_factory.mktemp("given")
-    tiny_checkpoint(folder / "checkpoint")
-    write_csv(folder / "texts.csv", labelled_rows(6))
-    train_classifier(**training(folder, folder / "run"))
-    return folder
+    return finished_run(tmp_path_factory.mktemp("given"))
 
 
 @pytest.fixture(scope="module")
 def expected(given: Path) -> dict[str, object]:
     """What a finished run holds."""
     return content_of(given / "run")
-
-
-def training(given: Path, out: Path) -> dict[str, Any]:
-    """What a run of two epochs is asked for, each of two steps."""
-    columns = {"text_column": "words", "label_column": "kind"}
-    how = {"checkpoint": str(given / "checkpoint"), "epochs": 2, "batch_size": 8, "learning_rate": 1e-2, "exact": True}
-    return {"source": given / "texts.csv", "out": out, **columns, **how, "device": "cpu"}
 
 
 def labelling(given: Path, out: Path) -> dict[str, Any]:
@@ -72,7 +61,7 @@ def test_a_kill_before_any_change_that_training_makes_ends_in_the_same_run(
     given: Path, expected: dict[str, object], tmp_path: Path, report: Callable[[str, object], None]
 ) -> None:
     place = tmp_path / "killed"
-    wanted = training(given, place / "run")
+    wanted = small_run(given, place / "run")
     for number in itertools.count(1):
         place.mkdir()
         if not killed_before(number, place, train_classifier, **wanted):
@@ -129,70 +118,67 @@ def first_of_each_file(changes: list[str]) -> dict[str, int]:
 def moments(given: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
     """The files that training makes in its folder, with the number of the change by which each begins."""
     out = tmp_path_factory.mktemp("peace") / "run"
-    made = befallen(0, print, out, train_classifier, **training(given, out))
+    made = befallen(0, print, out, train_classifier, **small_run(given, out))
     assert made is not None
     assert not made.told
     return first_of_each_file(made.changes)
 
 
+Tried = Callable[[Path, Callable[[], object], Callable[[], object]], list[str]]
+
+
+@pytest.fixture
+def tried(given: Path, expected: dict[str, object], moments: dict[str, int]) -> Tried:
+    """Train with an accident before each file in turn, undo it, call again: what was told, and the run is whole."""
+
+    def try_all(out: Path, accident: Callable[[], object], undo: Callable[[], object]) -> list[str]:
+        told = []
+        for name, number in moments.items():
+            made = befallen(number, accident, out, train_classifier, **small_run(given, out))
+            assert made is not None
+            told.append(made.told)
+            undo()
+            train_classifier(**small_run(given, out))
+            assert content_of(out) == expected, name
+            shutil.rmtree(out)
+        return told
+
+    return try_all
+
+
 @pytest.mark.slow
 def test_a_disk_that_fills_before_any_file_is_named_and_room_is_all_that_the_next_call_needs(
-    given: Path,
-    expected: dict[str, object],
-    moments: dict[str, int],
-    small_disk: SmallDisk,
-    report: Callable[[str, object], None],
+    tried: Tried, small_disk: SmallDisk, report: Callable[[str, object], None]
 ) -> None:
     disk = small_disk(64 << 20)
-    out = disk.path / "run"
-    for name, number in moments.items():
-        made = befallen(number, disk.fill, out, train_classifier, **training(given, out))
-        assert made is not None
-        assert not made.told or "No space left on device: '" in made.told, (name, made.told)
-        assert not [path for path in out.rglob("*") if path.name.endswith(".draft")], name
+
+    def free() -> None:
+        assert not [path for path in disk.path.rglob("*") if path.name.endswith(".draft")]
         disk.free()
-        train_classifier(**training(given, out))
-        assert content_of(out) == expected, name
-        shutil.rmtree(out)
-    report("files that bertft train writes, before each of which the disk filled: said, and gone on", len(moments))
+
+    told = tried(disk.path / "run", disk.fill, free)
+    assert [line for line in told if line and "No space left on device: '" not in line] == []
+    assert any(told)
+    report("files that bertft train writes, before each of which the disk filled: said, and gone on", len(told))
 
 
 @pytest.mark.slow
 def test_a_folder_closed_before_any_file_is_named_and_the_next_call_goes_on(
-    given: Path,
-    expected: dict[str, object],
-    moments: dict[str, int],
-    tmp_path: Path,
-    report: Callable[[str, object], None],
+    tried: Tried, tmp_path: Path, report: Callable[[str, object], None]
 ) -> None:
     out = tmp_path / "run"
-    for name, number in moments.items():
-        made = befallen(number, functools.partial(close, out), out, train_classifier, **training(given, out))
-        assert made is not None
-        assert not made.told or "Permission denied: '" in made.told, (name, made.told)
-        reopen(out)
-        train_classifier(**training(given, out))
-        assert content_of(out) == expected, name
-        shutil.rmtree(out)
-    report("files that bertft train writes, before each of which its folder was closed", len(moments))
+    told = tried(out, functools.partial(close, out), functools.partial(reopen, out))
+    assert [line for line in told if line and "Permission denied: '" not in line] == []
+    assert any(told)
+    report("files that bertft train writes, before each of which its folder was closed", len(told))
 
 
 @pytest.mark.slow
 def test_a_folder_removed_before_any_file_is_told_in_a_sentence_and_the_next_call_begins_anew(
-    given: Path,
-    expected: dict[str, object],
-    moments: dict[str, int],
-    tmp_path: Path,
-    report: Callable[[str, object], None],
+    tried: Tried, tmp_path: Path, report: Callable[[str, object], None]
 ) -> None:
     out = tmp_path / "run"
-    for name, number in moments.items():
-        made = befallen(
-            number, functools.partial(shutil.rmtree, out, True), out, train_classifier, **training(given, out)
-        )
-        assert made is not None
-        assert "defect" not in made.told, (name, made.told)
-        train_classifier(**training(given, out))
-        assert content_of(out) == expected, name
-        shutil.rmtree(out)
-    report("files that bertft train writes, before each of which its folder was removed", len(moments))
+    told = tried(out, functools.partial(shutil.rmtree, out, True), lambda: None)
+    assert [line for line in told if "defect" in line] == []
+    assert any(told)
+    report("files that bertft train writes, before each of which its folder was removed", len(told))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from own_data import labelled_rows, tiny_checkpoint, write_csv
+from own_data import finished_run, small_run
 
 from bertft_helpers.errors import MissingError, RunError, UserError
 from bertft_helpers.own_texts import costs
@@ -26,23 +26,13 @@ class Stopped(Exception):
 @pytest.fixture(scope="module")
 def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with texts, a checkpoint and a finished run in ``run``."""
-    folder = tmp_path_factory.mktemp("given")
-    tiny_checkpoint(folder / "checkpoint")
-    write_csv(folder / "texts.csv", labelled_rows(6))
-    train_classifier(**settings(folder, folder / "run"))
-    return folder
-
-
-def settings(given: Path, out: Path, **changes: object) -> dict[str, Any]:
-    columns = {"text_column": "words", "label_column": "kind"}
-    how = {"checkpoint": str(given / "checkpoint"), "epochs": 2, "batch_size": 8, "learning_rate": 1e-2, "exact": True}
-    return {"source": given / "texts.csv", "out": out, **columns, **how, "device": "cpu", **changes}
+    return finished_run(tmp_path_factory.mktemp("given"))
 
 
 @pytest.fixture
 def train(given: Path, tmp_path: Path) -> Train:
     """Train into ``tmp_path / "run"``, with the settings of the finished run unless changed."""
-    return lambda **changes: train_classifier(**settings(given, tmp_path / "run", **changes))
+    return lambda **changes: train_classifier(**small_run(given, tmp_path / "run", **changes))
 
 
 @pytest.fixture
@@ -165,11 +155,11 @@ def test_a_run_on_a_disk_that_fills_says_so_and_goes_on_after_room_is_made(
     out = disk.path / "run"
     said: list[str] = []
     with pytest.raises(OSError, match=r"No space left on device: '.*run/model'"):
-        train_classifier(**settings(given, out, on_step=at_step(2, disk.fill), on_note=said.append))
+        train_classifier(**small_run(given, out, on_step=at_step(2, disk.fill), on_note=said.append))
     assert any("was not saved" in line for line in said)
     assert {path.name for path in out.iterdir()} == {"run.json", "speed.json", "training"}
     disk.free()
-    train_classifier(**settings(given, out))
+    train_classifier(**small_run(given, out))
     assert {path.name for path in out.iterdir()} == {path.name for path in (given / "run").iterdir()}
     disk.fill()
     with pytest.raises(OSError, match=r"No space left on device: '.*labels\.csv'"):

@@ -18,7 +18,7 @@ from bertft_helpers.data import load_texts, select_view
 from bertft_helpers.errors import RunError, UserError
 from bertft_helpers.own_texts import baselines
 from bertft_helpers.own_texts.folder import take
-from bertft_helpers.own_texts.prepared import prepare, warnings_about
+from bertft_helpers.own_texts.prepared import Prepared, prepare, warnings_about
 from bertft_helpers.own_texts.results import judge_fine_tuning
 from bertft_helpers.own_texts.settings import TaskSettings, plan
 from bertft_helpers.own_texts.sources import digest_of, load_source, split_by_class
@@ -37,9 +37,9 @@ def data(tmp_path: Path) -> Path:
     return write_csv(tmp_path / "texts.csv", labelled_rows())
 
 
-def prepared_from(tmp_path: Path, rows: list[tuple[str, str]], max_length: int = 64):
+def prepared_from(tmp_path: Path, rows: list[tuple[str, str]], max_length: int = 64, **how: bool) -> Prepared:
     dataset = load_source(str(write_csv(tmp_path / "made.csv", rows)), "words", "kind").dataset
-    return prepare(dataset, load_tokenizer(), max_length, "head+tail", seed=0)
+    return prepare(dataset, load_tokenizer(), max_length, "head+tail", seed=0, **how)
 
 
 def test_a_run_that_is_interrupted_ends_as_one_that_is_not(tmp_path: Path, data: Path, checkpoint: Path) -> None:
@@ -79,7 +79,7 @@ def test_a_batch_that_does_not_fit_is_told_with_the_options_to_lower(
     def exhausted(model: torch.nn.Module, batch: Batch) -> None:
         raise raised
 
-    monkeypatch.setattr("bertft_helpers.own_texts.run.classification_loss", exhausted)
+    monkeypatch.setattr("bertft_helpers.own_texts.training.classification_loss", exhausted)
     with pytest.raises(RunError, match=told) as failed:
         run(settings_for(data, checkpoint), tmp_path / "out")
     assert str(failed.value).endswith("memory. Lower --batch-size or --max-length, and name another --out.")
@@ -92,7 +92,9 @@ def test_texts_to_predict_that_do_not_fit_are_told_with_the_options_that_help(
         raise torch.OutOfMemoryError("CUDA out of memory (simulated)")
 
     monkeypatch.setattr("bertft_helpers.training.evaluate", exhausted)
-    with pytest.raises(RunError, match=r"^a batch of texts that are only predicted does not fit .* Lower --max-length"):
+    with pytest.raises(
+        RunError, match=r"^a batch of texts that are only predicted, or a baseline, does not fit .* Lower --max-length"
+    ):
         run(settings_for(data, checkpoint), tmp_path / "out")
 
 
@@ -188,6 +190,24 @@ def test_a_class_of_two_texts_is_refused_by_name_and_number(tmp_path: Path) -> N
     rows = [*labelled_rows(), ("one fish", "fish"), ("two fish", "fish"), ("two  fish", "fish")]  # one is a repetition
     with pytest.raises(ValueError, match=r"too few different texts of 'fish' \(2\): each class needs at least 3"):
         prepared_from(tmp_path, rows)
+
+
+def test_small_classes_are_left_out_when_asked_and_said_with_what_that_means(tmp_path: Path) -> None:
+    rows = [*labelled_rows(4), ("only one of its kind", "rare"), ("a pair of them", "few"), ("and the other", "few")]
+    prepared = prepared_from(tmp_path, rows, skip_small_classes=True)
+    assert prepared.left_out == {"few": 2, "rare": 1}
+    assert prepared.label_names == ["birds", "fruit", "tools"]
+    assert sorted(prepared.removed["reason"]) == ["small class"] * 3
+    assert sum(len(part) for part in prepared.parts.values()) == len(rows) - 3
+    (note,) = [note for note in warnings_about(prepared, 64, "head", False) if "Left out" in note]
+    assert "'few' (2), 'rare' (1)" in note
+    assert "a text of one gets the label of another" in note
+
+
+def test_where_no_two_classes_are_large_enough_leaving_out_does_not_help(tmp_path: Path) -> None:
+    rows = [("one", "a"), ("two", "b"), ("three", "b")]
+    with pytest.raises(UserError, match="at least two classes are needed"):
+        prepared_from(tmp_path, rows, skip_small_classes=True)
 
 
 def test_a_folder_of_one_class_is_refused(tmp_path: Path) -> None:
