@@ -1,7 +1,8 @@
 """Exercises tell plausible wrong answers apart: each gets a message of its own that says what is wrong with it.
 
 ``wrong_answers/NN.yaml`` lists them for lesson NN: under the name of each exercise, the ``answer`` and words that the
-check must say (``told``). All of them are tried in one run of the lesson.
+check must say (``told``). All of them are tried in one run of the lesson, with the empty answer as the last of each
+exercise, so that the lesson must run on with it. The lessons without a list are in test_exercises.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from conftest import Silent
 from bertft_helpers.series.catalogue import Lesson, find_lessons, plan_parameters
 from bertft_helpers.series.execute.runner import run_lessons
 from bertft_helpers.series.notebook import read_notebook, tags
+from bertft_helpers.series.teach.editions import learners_copy
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 LISTS = Path(__file__).with_name("wrong_answers")
@@ -47,17 +49,17 @@ def exercises(notebook: nbformat.NotebookNode) -> dict[str, tuple[int, int]]:
 
 
 def with_wrong_answers(notebook: nbformat.NotebookNode, wrong: dict[str, list[Wrong]]) -> nbformat.NotebookNode:
-    """The lesson in which each exercise is answered wrongly, in every way, and then rightly."""
+    """The lesson in which each exercise is answered wrongly, in every way, and then not at all."""
     places = exercises(notebook)
+    answered = learners_copy(notebook)
     for name, cases in reversed(wrong.items()):
-        solution, check = (notebook.cells[place] for place in places[name])
+        empty, check = (answered.cells[place] for place in places[name])
         tried = []
-        for number, case in enumerate(cases):
+        for number, case in enumerate([*cases, Wrong(empty.source, "")]):
             tried += [nbformat.v4.new_code_cell(case.answer), copy.deepcopy(check)]
             tried[-1].id = f"wrong-{name}-{number}"
-        tried.append(nbformat.v4.new_code_cell(solution.source))
-        notebook.cells[places[name][0] : places[name][0]] = tried
-    return notebook
+        answered.cells[places[name][0] : places[name][1] + 1] = tried
+    return answered
 
 
 def said(notebook: nbformat.NotebookNode, cell_id: str) -> str:
@@ -86,7 +88,8 @@ def test_each_wrong_answer_gets_a_message_of_its_own(lesson: Lesson, tmp_path: P
     assert outcome.ok, f"cell {outcome.cell}: {outcome.source}: {outcome.error}"
     ran = nbformat.read(tmp_path / "build" / lesson.path.name, as_version=4)
     for name, cases in wrong.items():
-        messages = [said(ran, f"wrong-{name}-{number}") for number in range(len(cases))]
+        *messages, to_nothing = [said(ran, f"wrong-{name}-{number}") for number in range(len(cases) + 1)]
+        assert f"Exercise {name}: not yet" in to_nothing
         for case, message in zip(cases, messages, strict=True):
             assert f"Exercise {name}: not yet" in message, f"{case.answer}\nwas told: {message}"
             assert case.told in message, f"{case.answer}\nwas told: {message}"
