@@ -89,11 +89,13 @@ def test_accuracies_are_means_and_figures_medians_over_the_rounds() -> None:
 
 
 def test_sides_that_disagree_are_refused() -> None:
-    same = topic(same={"probabilities": 1e-4})
+    same = topic(same={"probabilities": 1e-4}, needs_bfloat16=["in 16 bits"])
     ours, theirs = rows([1.0], probabilities=[np.zeros(3)]), rows([1.0], probabilities=[np.array([0, 0, 0.001])])
-    pairs.require_same(same, {OURS: ours, "peer": ours, "in 16 bits, not compared": rows([1.0])})
+    pairs.require_same(same, {OURS: ours, "peer": ours, "in 16 bits": theirs})
     with pytest.raises(ValueError, match=r"adding: probabilities of peer differs by 0\.001; 0\.0001 is allowed"):
         pairs.require_same(same, {OURS: ours, "peer": theirs})
+    with pytest.raises(KeyError, match="probabilities"):
+        pairs.require_same(same, {OURS: ours, "peer": rows([1.0])})
 
 
 def test_the_order_of_the_sides_turns_and_all_sides_of_a_round_have_its_seed(monkeypatch) -> None:
