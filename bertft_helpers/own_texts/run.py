@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from bertft_helpers.models import build_classifier, has_head
 from bertft_helpers.own_texts import baselines
 from bertft_helpers.own_texts import folder as run_folder
 from bertft_helpers.own_texts.costs import Meter
+from bertft_helpers.own_texts.folder import Say
 from bertft_helpers.own_texts.prepared import PARTS, Prepared, introduction, prepare_for, warnings_about
 from bertft_helpers.own_texts.record import TaskRecord
 from bertft_helpers.own_texts.report import report_page
@@ -42,9 +42,7 @@ from bertft_helpers.resume.processes import (
 )
 from bertft_helpers.resume.run import OnStep
 
-__all__ = ["Say", "run_task", "train_classifier"]
-
-Say = Callable[[str], None]
+__all__ = ["run_task", "train_classifier"]
 
 
 def train_classifier(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from transformers import BertForSequenceClassification
@@ -14,6 +14,7 @@ from bertft_helpers.failures import DivergedError, OutOfMemory, is_out_of_memory
 from bertft_helpers.history import History
 from bertft_helpers.losses import LossFn, balanced_weights, classification_loss, weighted_loss
 from bertft_helpers.optim import build_optimizer
+from bertft_helpers.own_texts.folder import Say
 from bertft_helpers.own_texts.prepared import Prepared
 from bertft_helpers.own_texts.settings import Plan, TaskSettings, plan
 from bertft_helpers.resume.processes import AgreedStopping, Processes, require_equal, share_gradients, shared_loss
@@ -25,8 +26,6 @@ from bertft_helpers.tables import visible
 from bertft_helpers.training import EarlyStopping, steps_per_run
 
 __all__ = ["remedies_as_options", "train"]
-
-Say = Callable[[str], None]
 
 
 def train(
