@@ -96,14 +96,44 @@ def _small_data() -> Study:
         {"dropout": 0.0},
     ]
     cells = [{**base, **method, "per_class": size} for size in (5, 10, 20, 40, 80) for method in methods]
+    cells += [{**base, "per_class": size, "frozen": "features, tuned"} for size in (5, 10, 20, 40, 80)]
+    cells += [{**base, "per_class": size, "frozen": "3 layers", "epochs": 15} for size in (5, 10, 20)]
     return _study("small_data", cells)
+
+
+def _texts_or_steps() -> Study:
+    """A quarter of the headlines for as many steps: is it the texts or the steps that move the best rate?"""
+    rates = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3)
+    return _study(
+        "texts_or_steps", grid(learning_rate=rates, head_learning_rate=(1e-3,), per_class=(15,), max_steps=(57,))
+    )
+
+
+def _second_look() -> Study:
+    """The main contrasts of lessons 25, 26 and 28 on other headlines, and on another task."""
+    cells = []
+    for texts, usual, few in (("headlines drawn again", 60, 10), ("lead or later", 150, 25)):
+        base = {"texts": texts, "per_class": usual, "epochs": 3, "frozen": "nothing", "learning_rate": 2e-4}
+        cells += [{**base, "frozen": frozen} for frozen in ("nothing", "4 layers", "6 layers", "features, tuned")]
+        cells += [{**base, "learning_rate": rate} for rate in (1e-5, 1e-3, 3e-3)]
+        cells += [{**base, "per_class": few}, {**base, "per_class": few, "epochs": 15}]
+        cells += [{**base, "per_class": few, "frozen": "features, tuned"}]
+    return _study("second_look", cells)
 
 
 def _bias_correction() -> Study:
     return _study("bias_correction", grid(bias_correction=(True, False), learning_rate=(1e-4, 3e-4, 1e-3)))
 
 
-STOPPING_MEASUREMENTS = ("stopped_after", "best_epoch", "chosen_accuracy", "fresh_accuracy", "seconds", "failed")
+STOPPING_MEASUREMENTS = (
+    "stopped_after",
+    "best_epoch",
+    "chosen_accuracy",
+    "fresh_accuracy",
+    "last_accuracy",
+    "seconds",
+    "failed",
+)
 LONGEST = 15  # epochs
 NEVER = LONGEST  # a patience that never runs out
 
@@ -117,11 +147,13 @@ def _quick_training() -> Study:
 def _early_stopping() -> Study:
     cells = grid(flipped=(0.0, 0.2), patience=(1, 2, 3, 5, NEVER))
     settings = {**vars(Recipe()), "longest": LONGEST, "monitor": "accuracy on one half of the validation headlines"}
-    return Study("early_stopping", cells, SEEDS, measure_stopping, STOPPING_MEASUREMENTS, settings)
+    return Study("early_stopping", cells, SEEDS, measure_stopping, STOPPING_MEASUREMENTS, settings, version=2)
 
 
 def measure_stopping(factors: dict[str, Any], seed: int, **way: Any) -> dict[str, Any]:
     """Where a patience ends a run and what it picks: the accuracy it chose by, and that on the other half.
+
+    ``last_accuracy`` is what the other half gives the weights of the last epoch: nothing picked, only stopped.
 
     ``way`` changes settings of all runs (``studies.ways``).
     """
@@ -142,6 +174,7 @@ def measure_stopping(factors: dict[str, Any], seed: int, **way: Any) -> dict[str
         "best_epoch": best + 1,
         "chosen_accuracy": rows[best]["chosen_accuracy"],
         "fresh_accuracy": rows[best]["fresh_accuracy"],
+        "last_accuracy": rows[epoch]["fresh_accuracy"],
         "seconds": round(sum(row["seconds"] for row in rows[: epoch + 1]), 2),
         "failed": rows[best]["fresh_accuracy"] < 0.25,
     }
@@ -198,6 +231,8 @@ STUDIES = {
         _batch_sizes(),
         _small_data(),
         _early_stopping(),
+        _texts_or_steps(),
+        _second_look(),
         _quick_training(),
     )
 }

@@ -6,12 +6,13 @@ import dataclasses
 import functools
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from typing import Any, cast
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
+from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
@@ -20,9 +21,8 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 from transformers import BertForSequenceClassification
 
-from bertft_helpers.batching import Batch, EncodedTexts, encode_dataset, make_loader, set_epoch
+from bertft_helpers.batching import Batch, EncodedTexts, make_loader, set_epoch
 from bertft_helpers.config import TrainConfig
-from bertft_helpers.data import clean, load_texts, select_view, split
 from bertft_helpers.errors import UserError
 from bertft_helpers.evaluation import predict
 from bertft_helpers.features import encode_once
@@ -30,13 +30,15 @@ from bertft_helpers.losses import LossFn, classification_loss, smoothed_loss
 from bertft_helpers.metrics import accuracy, macro_f1
 from bertft_helpers.models import build_classifier
 from bertft_helpers.optim import build_optimizer
-from bertft_helpers.pretrained import load_encoder, load_tokenizer
+from bertft_helpers.pretrained import load_encoder
 from bertft_helpers.runtime import peak_memory_mb, quiet_libraries, reset_peak_memory
 from bertft_helpers.speed.choice import EXACT, Choice, set_up, take_down
 from bertft_helpers.speed.vocabulary import compact_vocabulary, restore_vocabulary
+from bertft_helpers.studies.material import TEXTS, names_of, parts_of
 from bertft_helpers.training import groups_of, train_step
 
 __all__ = [
+    "BASELINES",
     "DEPTHS",
     "FROZEN",
     "MEASUREMENTS",
@@ -66,14 +68,25 @@ MEASUREMENTS = (
 )
 DEPTHS = tuple(f"{n} layers" for n in range(1, 7))
 FROZEN = ("nothing", "embeddings", *DEPTHS, "all but the head", "gradual")
+BASELINES: dict[str, Callable[[int], Any]] = {
+    "features": lambda seed: LogisticRegression(max_iter=2000, C=0.1),
+    "features, tuned": lambda seed: LogisticRegressionCV(
+        Cs=np.logspace(-4, 2, 7),
+        cv=StratifiedKFold(5, shuffle=True, random_state=seed),
+        scoring="neg_log_loss",
+        max_iter=2000,
+        l1_ratios=(0,),
+        use_legacy_attributes=False,
+    ),
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """The settings of one run on ``per_class`` headlines of each desk, drawn by the run's seed.
+    """The settings of one run on ``per_class`` texts of each class, drawn by the run's seed from one of ``TEXTS``.
 
-    ``max_steps`` (when given) replaces ``epochs``; ``frozen`` is one of ``FROZEN`` or ``"features"`` (logistic
-    regression on frozen features, the baseline); ``reinitialised`` counts top layers that start at random; ``flipped``
+    ``max_steps`` (when given) replaces ``epochs``; ``frozen`` is one of ``FROZEN`` or of ``BASELINES`` (logistic
+    regression on frozen features); ``reinitialised`` counts top layers that start at random; ``flipped``
     is the share of training labels replaced by a wrong one. ``precision``, ``masks`` (how dropout is drawn) and
     ``first_token`` are those of ``speed.choice.Choice``: the exact way unless asked for another. Raises ValueError
     naming what is allowed.
@@ -94,13 +107,16 @@ class Recipe:
     frozen: str = "nothing"
     reinitialised: int = 0
     flipped: float = 0.0
+    texts: str = "headlines"
     precision: str = EXACT.precision
     masks: str = EXACT.dropout
     first_token: bool = EXACT.first_token
 
     def __post_init__(self) -> None:
-        if self.frozen not in (*FROZEN, "features"):
-            raise UserError(f"frozen is {self.frozen!r}; choose one of {', '.join(FROZEN)} or features")
+        if self.frozen not in (*FROZEN, *BASELINES):
+            raise UserError(f"frozen is {self.frozen!r}; choose one of {', '.join((*FROZEN, *BASELINES))}")
+        if self.texts not in TEXTS:
+            raise UserError(f"texts is {self.texts!r}; choose one of {', '.join(TEXTS)}")
 
     @classmethod
     def of(cls, **factors: Any) -> Recipe:
@@ -126,14 +142,14 @@ def measure(factors: dict[str, Any], seed: int, **way: Any) -> dict[str, Any]:
     quiet_libraries()
     recipe = Recipe.of(**way, **factors)
     reset_peak_memory()
-    if recipe.frozen == "features":
+    if recipe.frozen in BASELINES:
         return _measure_features(recipe, seed)
     model, loader = build_run(recipe, seed)
     trainable = trainable_parameters(model, recipe)
     start = time.process_time()
     steps, tokens = train(model, loader, recipe)
     seconds = time.process_time() - start
-    predictions = predict(model, make_loader(headlines()["validation"], 64))
+    predictions = predict(model, make_loader(parts_of(recipe.texts)["validation"], 64))
     loss = -np.log(predictions.probabilities[np.arange(len(predictions.labels)), predictions.labels]).mean()
     return {
         **_scores(predictions.labels, predictions.classes, float(loss)),
@@ -141,23 +157,19 @@ def measure(factors: dict[str, Any], seed: int, **way: Any) -> dict[str, Any]:
     }
 
 
-@functools.cache
 def headlines() -> dict[str, EncodedTexts]:
     """The series' headlines, split with seed 0 and encoded, by part."""
-    parts = split(clean(select_view(load_texts("news"), "headline")).kept, seed=0)
-    tokenizer = load_tokenizer("bundled")
-    return {name: encode_dataset(part, tokenizer, max_length=64) for name, part in parts.items()}
+    return parts_of("headlines")
 
 
-@functools.cache
 def label_names() -> list[str]:
     """The five desks."""
-    return load_texts("news").features["label"].names
+    return names_of("headlines")
 
 
 def training_examples(recipe: Recipe, seed: int) -> EncodedTexts:
-    """``per_class`` training headlines of each desk, drawn by ``seed``; a share of the labels flipped if asked."""
-    examples, generator = headlines()["train"], np.random.default_rng(seed)
+    """``per_class`` training texts of each class, drawn by ``seed``; a share of the labels flipped if asked."""
+    examples, generator = parts_of(recipe.texts)["train"], np.random.default_rng(seed)
     labels = np.array(examples.labels)
     rows = np.concatenate(
         [generator.permutation(np.flatnonzero(labels == desk))[: recipe.per_class] for desk in range(labels.max() + 1)]
@@ -171,7 +183,7 @@ def training_examples(recipe: Recipe, seed: int) -> EncodedTexts:
 
 def build_run(recipe: Recipe, seed: int) -> tuple[BertForSequenceClassification, DataLoader]:
     """The model, set up in the recipe's way, and the training loader of a run."""
-    model = build_classifier("bundled", label_names(), seed)
+    model = build_classifier("bundled", names_of(recipe.texts), seed)
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = recipe.dropout
@@ -262,21 +274,21 @@ def _start_over(module: nn.Module, spread: float) -> None:
 
 
 @functools.cache
-def _features(part: str) -> np.ndarray:
-    return encode_once(load_encoder("bundled"), headlines()[part]).numpy()
+def _features_of_validation(texts: str) -> np.ndarray:
+    return encode_once(load_encoder("bundled"), parts_of(texts)["validation"]).numpy()
 
 
 def _measure_features(recipe: Recipe, seed: int) -> dict[str, Any]:
     examples = training_examples(recipe, seed)
     start = time.process_time()
     train_features = encode_once(load_encoder("bundled"), examples).numpy()
-    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000, C=0.1))
+    classifier = make_pipeline(StandardScaler(), BASELINES[recipe.frozen](seed))
     classifier.fit(train_features, examples.labels)
     seconds = time.process_time() - start
-    probabilities = classifier.predict_proba(_features("validation"))
-    labels = np.array(headlines()["validation"].labels)
+    probabilities = classifier.predict_proba(_features_of_validation(recipe.texts))
+    labels = np.array(parts_of(recipe.texts)["validation"].labels)
     loss = float(-np.log(probabilities[np.arange(len(labels)), labels]).mean())
-    weights = len(label_names()) * (train_features.shape[1] + 1)
+    weights = len(names_of(recipe.texts)) * (train_features.shape[1] + 1)
     return {
         **_scores(labels, probabilities.argmax(axis=1), loss),
         **_costs(seconds, sum(examples.lengths), 0, weights),
@@ -288,7 +300,7 @@ def _scores(labels: np.ndarray, predicted: np.ndarray, loss: float) -> dict[str,
     majority = np.bincount(labels).max() / len(labels)
     return {
         "accuracy": right,
-        "macro_f1": macro_f1(labels, predicted, len(label_names())),
+        "macro_f1": macro_f1(labels, predicted, labels.max() + 1),
         "loss": loss,
         "failed": bool(right <= majority),
     }

@@ -1,10 +1,16 @@
-"""What many seeds say: means with intervals, paired differences, and a verdict in words."""
+"""What many seeds say: means with intervals, paired differences, and verdicts by one policy.
+
+The policy of every study: differences are paired by seed; the contrasts of a family are named before anybody looks;
+Holm's correction holds the chance of a single false finding in the family at 5 %; "the same" is claimed only when a
+difference as large as ``same_within`` is ruled out; what is neither is open. Seeds that a failed run leaves without a
+partner are counted. An interval covers other seeds, not other validation texts.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -14,7 +20,9 @@ from scipy import stats
 from bertft_helpers.errors import UserError
 from bertft_helpers.evaluation import bootstrap_interval
 
-__all__ = ["Difference", "compare", "paired_difference", "summarize", "verdict"]
+__all__ = ["Difference", "Verdict", "compare", "holm", "judge", "paired_difference", "summarize", "verdict"]
+
+_LEVEL = 0.05  # the chance of one false finding or more in a family
 
 
 def summarize(rows: pd.DataFrame, by: Sequence[str], value: str = "accuracy", majority: float = 0.0) -> pd.DataFrame:
@@ -44,20 +52,47 @@ def summarize(rows: pd.DataFrame, by: Sequence[str], value: str = "accuracy", ma
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """Mean of paired differences over ``pairs`` seeds with its 95 % t interval."""
+    """Mean of paired differences over ``pairs`` seeds with its standard error and its 95 % t interval.
+
+    ``lost`` counts the seeds without a pair, because one of their two runs raised.
+    """
 
     mean: float
-    low: float
-    high: float
+    error: float
     pairs: int
+    lost: int = 0
+
+    @property
+    def low(self) -> float:
+        """The lower end of the interval."""
+        return self.mean - self._reach
+
+    @property
+    def high(self) -> float:
+        """The upper end of the interval."""
+        return self.mean + self._reach
 
     @property
     def is_clear(self) -> bool:
-        """Whether the interval leaves zero out."""
+        """Whether the interval leaves zero out. One contrast alone: a family asks for more (``judge``)."""
         return self.low > 0 or self.high < 0
 
+    def p_above(self, bound: float) -> float:
+        """How probable a mean as high as this would be if the true one were ``bound`` (one-sided t test)."""
+        if self.error == 0:
+            return float(self.mean <= bound)
+        return float(stats.t.sf((self.mean - bound) / self.error, self.pairs - 1))
 
-def paired_difference(first: ArrayLike, second: ArrayLike) -> Difference:
+    def mirrored(self) -> Difference:
+        """The same difference, the other way round."""
+        return dataclasses.replace(self, mean=-self.mean)
+
+    @property
+    def _reach(self) -> float:
+        return float(stats.t.ppf(0.975, self.pairs - 1)) * self.error
+
+
+def paired_difference(first: ArrayLike, second: ArrayLike, lost: int = 0) -> Difference:
     """``first - second``, paired: both ``[seeds]`` in the same order of seeds.
 
     The interval is Student's for the mean of the differences. Raises ValueError for fewer than two pairs.
@@ -65,22 +100,21 @@ def paired_difference(first: ArrayLike, second: ArrayLike) -> Difference:
     differences = np.asarray(first, dtype=float) - np.asarray(second, dtype=float)
     if differences.ndim != 1 or len(differences) < 2:
         raise UserError(f"{differences.size} pairs: at least two seeds are needed to see a spread")
-    mean = float(differences.mean())
     error = float(differences.std(ddof=1)) / np.sqrt(len(differences))
-    reach = float(stats.t.ppf(0.975, len(differences) - 1)) * error
-    return Difference(mean, mean - reach, mean + reach, len(differences))
+    return Difference(float(differences.mean()), error, len(differences), lost)
 
 
 def compare(
     rows: pd.DataFrame, first: Mapping[str, Any], second: Mapping[str, Any], value: str = "accuracy"
 ) -> Difference:
-    """The paired difference between two cells of a study, over the seeds that both have finished.
+    """The paired difference between two cells of a study, over the seeds that both have finished; the others are lost.
 
     Raises ValueError for a factor that is not a column, a cell that no run has, or one with several runs per seed.
     """
     one, other = _by_seed(rows, first, value), _by_seed(rows, second, value)
     seeds = one.index.intersection(other.index).sort_values()
-    return paired_difference(one[seeds], other[seeds])
+    both = one[seeds].notna() & other[seeds].notna()
+    return paired_difference(one[seeds][both], other[seeds][both], lost=int((~both).sum()))
 
 
 def verdict(difference: Difference, first: str, second: str) -> str:
@@ -92,6 +126,68 @@ def verdict(difference: Difference, first: str, second: str) -> str:
         )
     better, worse = (first, second) if difference.mean > 0 else (second, first)
     return f"{better} is better than {worse} by {abs(difference.mean):.3f} ({interval})"
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What may be said of ``first`` against ``second`` as one contrast of a family; ``str`` of it is the sentence.
+
+    ``p`` is Holm's for "they do not differ", ``p_same`` Holm's for "they differ by ``same_within`` or more".
+    """
+
+    first: str
+    second: str
+    difference: Difference
+    p: float
+    p_same: float
+    same_within: float
+
+    @property
+    def finding(self) -> Literal["above", "below", "the same", "open"]:
+        """``first`` lies above or below ``second``, is the same within the bound, or that is open."""
+        if self.p < _LEVEL:
+            return "above" if self.difference.mean > 0 else "below"
+        return "the same" if self.p_same < _LEVEL else "open"
+
+    def __str__(self) -> str:
+        shown = self.difference.mirrored() if self.finding == "below" else self.difference
+        runs = f"{shown.pairs} seeds" + (f", {shown.lost} lost" if shown.lost else "")
+        found = f"95 % interval {shown.low:+.3f} to {shown.high:+.3f}, Holm p {_p(self.p)}, {runs}"
+        if self.finding in ("above", "below"):
+            little = f", less than {self.same_within:g}" if self.p_same < _LEVEL else ""
+            return f"{self.first} lies {self.finding} {self.second} by {shown.mean:.3f}{little} ({found})"
+        words = {"the same": f"the same within {self.same_within:g}", "open": "open"}[self.finding]
+        return f"{self.first} against {self.second}: {words} ({shown.mean:+.3f}; {found})"
+
+
+def judge(family: Mapping[tuple[str, str], Difference], same_within: float) -> list[Verdict]:
+    """A verdict on each contrast ``(first, second)`` of a family that was named before looking.
+
+    Two-sided paired t tests for a difference and two one-sided ones for its absence (``same_within`` in the units of
+    the value), each kind with Holm's correction over the whole family. Sources: Holm 1979, Schuirmann 1987. Raises
+    ValueError for a bound that is not above 0.
+    """
+    if not same_within > 0:
+        raise UserError(f"same_within is {same_within}; it must be above 0: the smallest difference that matters")
+    differ = holm([2 * min(d.p_above(0), d.mirrored().p_above(0)) for d in family.values()])
+    same = holm([max(d.p_above(-same_within), d.mirrored().p_above(-same_within)) for d in family.values()])
+    return [
+        Verdict(first, second, difference, p, p_same, same_within)
+        for ((first, second), difference), p, p_same in zip(family.items(), differ, same, strict=True)
+    ]
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values ``[tests]`` corrected by Holm's step-down method, in the order given and at most 1."""
+    order = np.argsort(p_values, kind="stable")
+    steps = np.asarray(p_values, dtype=float)[order] * np.arange(len(order), 0, -1)
+    corrected = np.empty(len(order))
+    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1)
+    return corrected.tolist()
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"= {value:.3f}"
 
 
 def _by_seed(rows: pd.DataFrame, cell: Mapping[str, Any], value: str) -> pd.Series:
@@ -106,4 +202,4 @@ def _by_seed(rows: pd.DataFrame, cell: Mapping[str, Any], value: str) -> pd.Seri
         raise UserError(f"no run has {dict(cell)}; there are {there}")
     if chosen["seed"].duplicated().any():
         raise UserError(f"{dict(cell)} has several runs per seed; name the other factors' values too")
-    return chosen.dropna(subset=[value]).set_index("seed")[value]
+    return chosen.set_index("seed")[value]

@@ -26,6 +26,7 @@ MADE_ELSEWHERE = {"quick_training": "AuthenticAMD 26 2"}
 # slightly different model. What it may differ by is what two seeds differ by (standard deviation 0.01 to 0.02 of
 # accuracy), twice over, and that of the loss, which also counts how sure an answer is.
 TOLERANCE = {"accuracy": 0.03, "macro_f1": 0.04, "loss": 0.15, "chosen_accuracy": 0.05, "fresh_accuracy": 0.05}
+TOLERANCE["last_accuracy"] = 0.05
 EXACT_EVERYWHERE = ("tokens", "steps", "trainable_parameters", "failed")
 CHEAP = {  # two runs of each study: what tells the cell from the others, and a seed
     "bias_correction": [
@@ -44,6 +45,11 @@ CHEAP = {  # two runs of each study: what tells the cell from the others, and a 
     "quick_training": [
         ({"precision": "bfloat16", "masks": "bytes"}, 0),
         ({"precision": "float32", "masks": "bytes"}, 1),
+    ],
+    "texts_or_steps": [({"learning_rate": 1e-4}, 0), ({"learning_rate": 3e-4}, 1)],
+    "second_look": [
+        ({"texts": "headlines drawn again", "per_class": 10}, 0),
+        ({"texts": "lead or later", "per_class": 25, "frozen": "features, tuned"}, 1),
     ],
     "small_data": [
         ({"per_class": 5, "frozen": "features"}, 0),

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from bertft_helpers.studies.summaries import compare, paired_difference, summarize, verdict
+from bertft_helpers.studies.summaries import compare, holm, judge, paired_difference, summarize, verdict
 
 ROWS = pd.DataFrame(
     {
@@ -77,3 +77,46 @@ def test_an_empty_field_is_the_value_none() -> None:
 def test_a_cell_that_no_run_has_is_refused_with_those_there_are() -> None:
     with pytest.raises(ValueError, match=r"no run has \{'rate': 7\}; there are rate \[1, 2\]"):
         compare(ROWS, {"rate": 7}, {"rate": 1})
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+
+
+def test_a_family_of_more_contrasts_asks_for_more() -> None:
+    gaps = [0.01, 0.03, 0.02, -0.01, 0.03]
+    clear, none = paired_difference(gaps, np.zeros(5)), paired_difference([0.1, -0.1, 0.1, -0.1, 0.0], np.zeros(5))
+    (alone,) = judge({("a", "b"): clear}, same_within=0.001)
+    together = judge({("a", "b"): clear, **{("n", str(n)): none for n in range(9)}}, same_within=0.001)[0]
+    assert alone.p == pytest.approx(stats.ttest_1samp(gaps, 0).pvalue)
+    assert together.p == pytest.approx(10 * alone.p)
+    assert together.finding == "open"
+
+
+def test_the_same_is_said_only_when_a_difference_that_matters_is_ruled_out() -> None:
+    close, wide = [0.001, -0.002, 0.002, 0.0, -0.001], [0.05, -0.06, 0.04, -0.05, 0.03]
+    for values, finding in ((close, "the same"), (wide, "open")):
+        (found,) = judge({("a", "b"): paired_difference(values, np.zeros(5))}, same_within=0.01)
+        assert found.finding == finding
+    below, above = (
+        stats.ttest_1samp(close, 0.01, alternative="less"),
+        stats.ttest_1samp(close, -0.01, alternative="greater"),
+    )
+    (found,) = judge({("a", "b"): paired_difference(close, np.zeros(5))}, same_within=0.01)
+    assert found.p_same == pytest.approx(max(below.pvalue, above.pvalue))
+
+
+def test_a_difference_without_spread_is_certain() -> None:
+    (found,) = judge({("a", "b"): paired_difference([1.5, 1.5], [1.0, 1.0])}, same_within=0.1)
+    assert str(found) == "a lies above b by 0.500 (95 % interval +0.500 to +0.500, Holm p < 0.001, 2 seeds)"
+
+
+def test_a_small_but_clear_difference_is_called_small() -> None:
+    (found,) = judge({("a", "b"): paired_difference([0.0010, 0.0011, 0.0012], [0, 0, 0])}, same_within=0.02)
+    assert str(found).startswith("a lies above b by 0.001, less than 0.02 (95 % interval +0.001 to +0.001, Holm p = ")
+
+
+def test_a_bound_must_be_above_nothing() -> None:
+    with pytest.raises(ValueError, match="same_within is 0; it must be above 0"):
+        judge({}, same_within=0)
