@@ -21,7 +21,7 @@ from bertft_helpers.losses import forward_logits
 from bertft_helpers.model_files.card import model_card
 from bertft_helpers.model_files.contents import read_config
 from bertft_helpers.model_files.loading import load_model
-from bertft_helpers.model_files.manifest import check_files, read_manifest, write_manifest
+from bertft_helpers.model_files.manifest import check_files, is_temperature, read_manifest, write_manifest
 from bertft_helpers.model_files.vocabulary import doubts_about, load_vocabulary
 from bertft_helpers.runtime import mixed_precision
 from bertft_helpers.validation import check_not_blank, check_texts
@@ -48,7 +48,9 @@ class TextClassifier:
     of a batch in tokens with padding: about 1,000 on a CPU, more on a GPU; ``policy`` which part of a long text stays
     (``batching.truncate``); ``preprocessing`` what is done to a text first: ``"repair"`` (``data.repair``, as for the
     texts of training) or ``"none"``; ``precision`` the number format, one of ``config.PRECISIONS``: in 16 bits
-    probabilities change a little, and so may the label of a text that is nearly undecided. Written out in lesson 24.
+    probabilities change a little, and so may the label of a text that is nearly undecided; ``temperature`` what the
+    logits are divided by before the softmax (``metrics.fit_temperature``): above 1 it makes the classifier less sure,
+    and it never changes a label. Written out in lesson 24.
     """
 
     def __init__(
@@ -60,11 +62,14 @@ class TextClassifier:
         policy: str = "head",
         preprocessing: str = "repair",
         precision: str = "float32",
+        temperature: float = 1.0,
     ) -> None:
         if preprocessing not in PREPROCESSING:
             raise UserError(f"there is no preprocessing {preprocessing!r}; choose one of {', '.join(PREPROCESSING)}")
         if precision not in PRECISIONS:
             raise UserError(f"precision is {precision!r}; it must be one of {', '.join(PRECISIONS)}")
+        if not is_temperature(temperature):
+            raise UserError(f"temperature is {temperature!r}; it must be a number above 0, and 1 changes nothing")
         self.model = model
         self.tokenizer = tokenizer
         self.max_length = max_length or min(tokenizer.model_max_length, model.config.max_position_embeddings)
@@ -72,6 +77,7 @@ class TextClassifier:
         self.policy = policy
         self.preprocessing = preprocessing
         self.precision = precision
+        self.temperature = temperature
         self.notes: list[str] = []  # what a person should know about the folder that it was loaded from
 
     @property
@@ -98,7 +104,7 @@ class TextClassifier:
         check_not_blank(texts, "texts to predict")
         with mixed_precision(self.model.device, getattr(torch, self.precision)):
             logits = text_logits(self.model, self.tokenizer, texts, self.max_length, self.token_budget, self.policy)
-        probabilities = logits.softmax(dim=1)
+        probabilities = (logits / self.temperature).softmax(dim=1)
         named = [dict(zip(self.label_names, row, strict=True)) for row in probabilities.tolist()]
         best = [max(row, key=row.__getitem__) for row in named]
         return [Prediction(label, row[label], row) for label, row in zip(best, named, strict=True)]
@@ -121,9 +127,9 @@ class TextClassifier:
         tokenizer.model_max_length = self.max_length  # where other tools will cut texts
         tokenizer.save_pretrained(folder)
         self.model.save_pretrained(folder)
-        card = model_card(self.label_names, self.max_length, facts, self.preprocessing)
+        card = model_card(self.label_names, self.max_length, facts, self.preprocessing, self.temperature)
         (folder / "README.md").write_text(card, encoding="utf-8")
-        write_manifest(folder, self.label_names, self.preprocessing, self.max_length, self.policy)
+        write_manifest(folder, self.label_names, self.preprocessing, self.max_length, self.policy, self.temperature)
 
     @classmethod
     def load(
@@ -150,7 +156,14 @@ class TextClassifier:
             classifier.notes += [WITHOUT_MANIFEST.format(folder=folder), *doubts_about(tokenizer, folder)]
             return classifier
         return cls(
-            model, tokenizer, manifest.max_length, token_budget, manifest.policy, manifest.preprocessing, precision
+            model,
+            tokenizer,
+            manifest.max_length,
+            token_budget,
+            manifest.policy,
+            manifest.preprocessing,
+            precision,
+            manifest.temperature,
         )
 
 

@@ -239,6 +239,41 @@ def test_saving_leaves_the_tokenizer_as_it_was(classifier, tmp_path) -> None:
     assert classifier.tokenizer.model_max_length == before != classifier.max_length
 
 
+def test_a_temperature_divides_the_logits_and_changes_no_label(model, tokenizer) -> None:
+    plain, cooled = (TextClassifier(model, tokenizer, temperature=value).predict(TEXTS) for value in (1.0, 2.0))
+    for one, other in zip(plain, cooled, strict=True):
+        roots = {name: value**0.5 for name, value in one.probabilities.items()}  # of exp(logit): exp(logit / 2)
+        assert other.label == one.label
+        assert other.probabilities == pytest.approx({n: v / sum(roots.values()) for n, v in roots.items()}, abs=1e-6)
+
+
+def test_a_saved_temperature_comes_back_and_the_card_gives_its_probabilities(model, tokenizer, tmp_path) -> None:
+    saved = TextClassifier(model, tokenizer, temperature=1.7)
+    saved.save(tmp_path / "saved")
+    loaded = TextClassifier.load(tmp_path / "saved")
+    assert loaded.temperature == 1.7
+    assert close(loaded.predict(TEXTS), saved.predict(TEXTS))
+    card = (tmp_path / "saved" / "README.md").read_text()
+    assert "its labels are the same, its probabilities\nare not" in card
+    lines = card.split("```python\n")[2].split("```")[0].replace('"a text"', "text")
+    classify = pipeline("text-classification", model=str(tmp_path / "saved"), truncation=True)
+    for text, expected in zip(TEXTS, saved.predict(TEXTS), strict=True):
+        found: dict[str, Any] = {"classify": classify, "text": repair(text)}
+        exec(lines, found)  # what a reader of the card would run
+        assert found["probabilities"] == pytest.approx(expected.probabilities, abs=1e-5)
+
+
+def test_a_classifier_without_a_temperature_says_nothing_of_one(classifier, tmp_path) -> None:
+    classifier.save(tmp_path / "saved")
+    assert "temperature" not in (tmp_path / "saved" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("value", [0, -1.0, float("nan"), "1"])
+def test_a_temperature_must_be_a_number_above_0(model, tokenizer, value) -> None:
+    with pytest.raises(UserError, match=r"temperature is .*; it must be a number above 0, and 1 changes nothing"):
+        TextClassifier(model, tokenizer, temperature=value)
+
+
 def test_no_texts_give_no_predictions(classifier) -> None:
     assert classifier.predict([]) == []
 

@@ -137,3 +137,20 @@ def test_one_run_reads_the_weights_of_its_checkpoint_once(monkeypatch: pytest.Mo
     find_checkpoint("bundled")
     monkeypatch.setattr(manifest, "sha256_of", lambda file: pytest.fail(f"{file} was hashed again"))
     find_checkpoint("bundled")
+
+
+def test_a_folder_saved_before_there_was_a_temperature_answers_as_before(folder: Path) -> None:
+    before = TextClassifier.load(folder).predict(TEXTS)
+    entries = json.loads((folder / MANIFEST).read_text())
+    assert entries.pop("temperature") == 1.0
+    (folder / MANIFEST).write_text(json.dumps(entries))
+    loaded = TextClassifier.load(folder)
+    assert loaded.temperature == 1.0
+    assert loaded.predict(TEXTS) == before
+
+
+@pytest.mark.parametrize("value", [0, -1.5, "warm", None, True, float("inf"), float("nan")])
+def test_a_temperature_that_no_logit_can_be_divided_by_is_damage(folder: Path, value: object) -> None:
+    change_entry("temperature", value)(folder)
+    with pytest.raises(DamagedFileError, match=r"its temperature is .*, no number above 0"):
+        TextClassifier.load(folder)

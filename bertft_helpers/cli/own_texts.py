@@ -127,7 +127,21 @@ def _print_results(results: dict[str, Any], out: Path, as_json: bool) -> None:
         return
     _print_scores(results["test"], "test texts")
     answer(results["verdict"])
-    answer(f"model in {out / 'model'}, report in {out / 'report.html'}")
+    _print_probabilities(results)
+    answer(f"model in {out / 'model'}, summary in {out / 'summary.html'}, report in {out / 'report.html'}")
+
+
+def _print_probabilities(results: dict[str, Any]) -> None:
+    calibration, abstention = results["calibration"], results["abstention"]
+    answer(
+        f"temperature {calibration['temperature']:.2f}, by which bertft predict divides the logits; calibration error "
+        f"{calibration['expected_error']:.3f}, of which luck explains up to {calibration['error_by_luck']:.3f}"
+    )
+    if abstention is not None:
+        answer(
+            f"below a probability of {abstention['limit']:.2f} let a person look: {1 - abstention['answered']:.1%} of "
+            f"the test texts; {abstention['right']:.1%} of the others were right"
+        )
 
 
 def _print_scores(scores: dict[str, Any], what: str) -> None:

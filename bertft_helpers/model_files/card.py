@@ -28,14 +28,36 @@ WHY = {
 }
 
 
+TEMPERATURE = """
+## Probabilities
+
+`bertft predict` divides the logits by a temperature of {temperature:.4g}, fitted on validation texts, before it
+turns them into probabilities. `transformers.pipeline` knows nothing of it: its labels are the same, its probabilities
+are not. These lines, after those above, give equal ones:
+
+```python
+from math import exp
+
+scores = classify("a text", top_k=None, function_to_apply="none")  # the logits
+odds = {{one["label"]: exp(one["score"] / {temperature!r}) for one in scores}}
+probabilities = {{label: value / sum(odds.values()) for label, value in odds.items()}}
+```
+"""
+
+
 def model_card(
-    label_names: Sequence[str], max_length: int, facts: Mapping[str, object], preprocessing: str = "repair"
+    label_names: Sequence[str],
+    max_length: int,
+    facts: Mapping[str, object],
+    preprocessing: str = "repair",
+    temperature: float = 1.0,
 ) -> str:
     """A README.md that says what the model answers, how to use it, and the given facts about it.
 
     Names and facts come from data of any origin: they are shown as text, never as Markdown or HTML.
     """
     rows = "\n".join(f"| {as_text(name)} | {as_text(value)} |" for name, value in facts.items())
+    cooled = TEMPERATURE.format(temperature=temperature) if temperature != 1 else ""
     table = f"\n## Facts\n\n| | |\n|---|---|\n{rows}\n" if rows else ""
     return f"""---
 library_name: transformers
@@ -53,7 +75,7 @@ Every text gets one of them, also a text that fits none. Texts are cut after {ma
 ```
 
 {WHY[preprocessing]}
-{table}"""
+{cooled}{table}"""
 
 
 def as_text(value: object) -> str:

@@ -7,6 +7,7 @@ import functools
 import hashlib
 import importlib.metadata
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ __all__ = [
     "WEIGHTS",
     "Manifest",
     "check_files",
+    "is_temperature",
     "read_manifest",
     "remembered_sha256",
     "sha256_of",
@@ -41,7 +43,8 @@ class Manifest:
     """What a saved classifier consists of.
 
     ``files`` maps a name to ``{"size": bytes, "sha256": 64 digits}``, ``preprocessing`` names what is done to a text
-    before the tokenizer sees it, ``policy`` which part stays of a text of more than ``max_length`` tokens.
+    before the tokenizer sees it, ``policy`` which part stays of a text of more than ``max_length`` tokens, and
+    ``temperature`` what the logits are divided by; a folder that names none was saved before there was one.
     """
 
     label_names: list[str]
@@ -50,6 +53,7 @@ class Manifest:
     policy: str
     files: dict[str, dict[str, Any]]
     versions: dict[str, str]
+    temperature: float = 1.0
 
 
 def sha256_of(path: Path) -> str:
@@ -85,7 +89,9 @@ def verify_files(folder: Path, expected: dict[str, str]) -> None:
             )
 
 
-def write_manifest(folder: Path, label_names: list[str], preprocessing: str, max_length: int, policy: str) -> None:
+def write_manifest(
+    folder: Path, label_names: list[str], preprocessing: str, max_length: int, policy: str, temperature: float
+) -> None:
     """Write down what ``folder`` holds now; the last step of saving, so that a folder with a manifest is complete."""
     files = {
         path.name: {"size": path.stat().st_size, "sha256": sha256_of(path)}
@@ -93,7 +99,7 @@ def write_manifest(folder: Path, label_names: list[str], preprocessing: str, max
         if path.name not in EDITED
     }
     versions = {"bertft_helpers": __version__, **{name: importlib.metadata.version(name) for name in PACKAGES}}
-    manifest = Manifest(label_names, preprocessing, max_length, policy, files, versions)
+    manifest = Manifest(label_names, preprocessing, max_length, policy, files, versions, temperature)
     text = json.dumps(dataclasses.asdict(manifest), indent=1, ensure_ascii=False)
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
@@ -119,8 +125,15 @@ def _require_types(manifest: Manifest) -> None:
     for name, kind in kinds.items():
         if not isinstance(getattr(manifest, name), kind):
             raise TypeError(f"its {name} is no {kind.__name__}")
+    if not is_temperature(manifest.temperature):
+        raise TypeError(f"its temperature is {manifest.temperature!r}, no number above 0")
     if not all(isinstance(facts, dict) and {"size", "sha256"} <= facts.keys() for facts in manifest.files.values()):
         raise TypeError("its files have no size and sha256")
+
+
+def is_temperature(value: object) -> bool:
+    """Whether logits can be divided by it: a finite number above 0."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def check_files(folder: Path, manifest: Manifest) -> None:

@@ -16,7 +16,9 @@ from bertft_helpers.own_texts.settings import TaskSettings
 
 @dataclasses.dataclass(frozen=True)
 class TaskRecord:
-    """A finished run: what went in, the model, its history and predictions, the baselines, scores and costs."""
+    """A finished run: what went in, the model, its history and predictions, the baselines, scores and costs.
+
+    ``predictions`` hold the logits as the model gives them, without the temperature."""
 
     settings: TaskSettings
     max_length: int

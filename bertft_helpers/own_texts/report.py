@@ -18,7 +18,9 @@ from jinja2 import Environment, StrictUndefined
 from numpy.typing import ArrayLike
 
 from bertft_helpers import plots
-from bertft_helpers.metrics import confusion_matrix, reliability
+from bertft_helpers.evaluation import Predictions
+from bertft_helpers.metrics import accuracy, confusion_matrix, reliability
+from bertft_helpers.own_texts.calibration import with_temperature
 from bertft_helpers.own_texts.prepared import PARTS, share_cut
 from bertft_helpers.own_texts.record import TaskRecord
 from bertft_helpers.own_texts.scores import confident_mistakes, frequent_confusions, slices, weakest
@@ -52,7 +54,8 @@ def report_page(record: TaskRecord) -> str:
 
 def _contents(record: TaskRecord) -> dict[str, Any]:
     """Everything that the template shows, by name."""
-    test, names = record.predictions["test"], record.prepared.label_names
+    names = record.prepared.label_names
+    test = with_temperature(record.predictions["test"], record.results["calibration"]["temperature"])
     texts = record.prepared.parts["test"]
     confusion = confusion_matrix(test.labels, test.classes, len(names))
     found = slices(texts["text"], record.prepared.lengths["test"], record.prepared.parts["train"]["text"], test)
@@ -78,7 +81,7 @@ def _contents(record: TaskRecord) -> dict[str, Any]:
             "accuracies": _accuracies(record),
             "confusion": _confusion(confusion, names) if len(names) <= MOST_DRAWN else None,
             "baselines": _baselines(record.results),
-            "calibration": _calibration(record),
+            "calibration": _calibration(test),
         },
     }
 
@@ -154,14 +157,13 @@ def _baselines(results: dict[str, Any]) -> Picture:
     return _picture(figure, f"Accuracies with 95 % intervals: {told}.")
 
 
-def _calibration(record: TaskRecord) -> Picture:
-    test = record.predictions["test"]
+def _calibration(test: Predictions) -> Picture:
     curve = reliability(test.labels, test.probabilities)
     series: dict[str, tuple[ArrayLike, ArrayLike]] = {
         "as sure as right": ([0, 1], [0, 1]),
         "this model": (curve.confidence, curve.accuracy),
     }
     figure = plots.lines(series, "", "probability that the model gives its answer", "share that is right")
-    gap = float((curve.confidence * curve.count).sum() / curve.count.sum()) - record.results["test"]["accuracy"]
+    gap = float((curve.confidence * curve.count).sum() / curve.count.sum()) - accuracy(test.labels, test.classes)
     leaning = "surer than it is right" if gap > 0 else "less sure than it could be"
     return _picture(figure, f"Reliability diagram: on average the model is {leaning}, by {abs(gap):.3f}.")

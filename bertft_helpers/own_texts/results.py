@@ -8,10 +8,11 @@ from importlib.metadata import version
 from typing import Any
 
 from bertft_helpers.evaluation import Predictions
-from bertft_helpers.metrics import accuracy, expected_calibration_error, fit_temperature
+from bertft_helpers.metrics import accuracy, confusion_matrix
 from bertft_helpers.own_texts.baselines import Baseline
+from bertft_helpers.own_texts.calibration import abstain_below, calibrate, choose_limit, with_temperature
 from bertft_helpers.own_texts.prepared import PARTS, Prepared
-from bertft_helpers.own_texts.scores import compare_methods, scores_of
+from bertft_helpers.own_texts.scores import compare_methods, frequent_confusions, scores_of
 
 __all__ = ["VERSIONED", "collect_results", "judge_fine_tuning"]
 
@@ -22,12 +23,18 @@ def collect_results(
     prepared: Prepared,
     predictions: Mapping[str, Predictions],
     others: Sequence[Baseline],
+    temperature: float,
     run: Mapping[str, Any],
     notes: Sequence[str],
 ) -> dict[str, Any]:
-    """Everything about a finished run that a program would read, ready for JSON; ``run`` is passed through."""
+    """Everything about a finished run that a program would read, ready for JSON; ``run`` is passed through.
+
+    ``predictions`` hold the logits as the model gives them, by part.
+    """
     test, validation, names = predictions["test"], predictions["validation"], prepared.label_names
     scores = scores_of(test.labels, test.classes, names)
+    confused = frequent_confusions(confusion_matrix(test.labels, test.classes, len(names)))
+    limit = choose_limit(with_temperature(validation, temperature))
     compared = [_compared(other, test, names) for other in others]
     return {
         "label_names": names,
@@ -37,10 +44,9 @@ def collect_results(
         "validation_accuracy": accuracy(validation.labels, validation.classes),
         "baselines": compared,
         "verdict": judge_fine_tuning(scores["accuracy"], compared),
-        "calibration": {
-            "expected_error": expected_calibration_error(test.labels, test.probabilities),
-            "temperature": fit_temperature(validation.logits, validation.labels),
-        },
+        "confusions": [(names[true], names[answered], times) for true, answered, times in confused],
+        "calibration": calibrate(test, temperature)._asdict(),
+        "abstention": None if limit is None else abstain_below(limit, with_temperature(test, temperature))._asdict(),
         "notes": list(notes),
         "run": dict(run),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in VERSIONED}},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from bertft_helpers.model_files.contents import require_kind
 from bertft_helpers.models import build_classifier, has_head
 from bertft_helpers.own_texts import baselines
 from bertft_helpers.own_texts import folder as run_folder
+from bertft_helpers.own_texts.calibration import choose_temperature
 from bertft_helpers.own_texts.costs import Meter
 from bertft_helpers.own_texts.folder import Say
 from bertft_helpers.own_texts.prepared import PARTS, Prepared, introduction, prepare_for, warnings_about
@@ -31,6 +33,7 @@ from bertft_helpers.own_texts.results import collect_results
 from bertft_helpers.own_texts.scores import scores_of
 from bertft_helpers.own_texts.settings import TaskSettings
 from bertft_helpers.own_texts.sources import digest_of, load_source
+from bertft_helpers.own_texts.summary import summary_of, summary_page
 from bertft_helpers.own_texts.training import remedies_as_options, train
 from bertft_helpers.pretrained import find_checkpoint, load_encoder, load_tokenizer
 from bertft_helpers.reading.report import FOUND_OUT, Format, Reading
@@ -153,13 +156,14 @@ def run_task(
         run |= {"parameters": sum(parameter.numel() for parameter in model.parameters())}
         run |= {"processes": processes.count, "device": str(processes.device)}
         run |= {"epochs_done": len(history.epochs), "best_epoch": best_epoch}
-        with first_token_only(model):
-            predictions = {part: predict(model, make_loader(prepared.examples[part], 64)) for part in PARTS[1:]}
+        predictions, texts_per_second = _predict(model, prepared)
+        temperature = choose_temperature(predictions["validation"])
+        run |= {"texts_per_second": texts_per_second}
         run_folder.require_held(out)
-        _save_model(out, settings, prepared, max_length, model, predictions["test"])
+        _save_model(out, settings, prepared, max_length, model, predictions["test"], temperature)
         say("the model is saved and was tested once; now the baselines on the same texts")
         others = _baselines(prepared, settings.checkpoint, processes.device, choice.precision)
-        results = collect_results(prepared, predictions, others, run, notes)
+        results = collect_results(prepared, predictions, others, temperature, run, notes)
         record = TaskRecord(settings, max_length, prepared, model, history, predictions, others, results)
         _finish(record, out, say)
         return record
@@ -208,6 +212,15 @@ def _about_head(checkpoint: str) -> list[str]:
     ]
 
 
+def _predict(model: BertForSequenceClassification, prepared: Prepared) -> tuple[dict[str, Predictions], float]:
+    """The predictions of the validation and the test part, and how many texts a second that was, reading excluded."""
+    start = time.perf_counter()
+    with first_token_only(model):
+        predictions = {part: predict(model, make_loader(prepared.examples[part], 64)) for part in PARTS[1:]}
+    count = sum(len(own.labels) for own in predictions.values())
+    return predictions, round(count / max(time.perf_counter() - start, 1e-6), 1)
+
+
 def _baselines(prepared: Prepared, checkpoint: str, device: torch.device, precision: str) -> list[baselines.Baseline]:
     texts = {part: list(prepared.parts[part]["text"]) for part in PARTS}
     labels = {part: prepared.examples[part].labels for part in PARTS}
@@ -226,6 +239,7 @@ def _save_model(
     max_length: int,
     model: BertForSequenceClassification,
     test: Predictions,
+    temperature: float,
 ) -> None:
     """Save the model before anything that may fail; one that a call before this has saved is the same, and stays."""
     if (out / run_folder.MODEL).exists():
@@ -240,16 +254,21 @@ def _save_model(
         "texts longer than the limit": f"cut by the policy {settings.policy!r}; other tools keep the head",
     }
     classifier = TextClassifier(
-        copy.deepcopy(model).cpu(), load_tokenizer(settings.checkpoint), max_length, policy=settings.policy
+        copy.deepcopy(model).cpu(),
+        load_tokenizer(settings.checkpoint),
+        max_length,
+        policy=settings.policy,
+        temperature=temperature,
     )
     classifier.save(out / run_folder.MODEL, facts)
 
 
 def _finish(record: TaskRecord, out: Path, say: Say) -> None:
-    """Write history, report and, last, ``results.json``; then the training states are not needed any more."""
+    """Write history, report, summary and, last, ``results.json``; then the training states are not needed any more."""
     if not (out / "history").exists():
         with new_folder(out / "history") as draft:
             write_csv(record.history, draft)
     write_text(out / "report.html", report_page(record))
+    write_text(out / "summary.html", summary_page(summary_of(record.results)))
     write_json(out / "results.json", record.results)
     run_folder.clear_training(out / run_folder.TRAINING, say)

@@ -52,6 +52,7 @@ def test_the_folder_holds_a_model_for_transformers_a_report_and_the_results(fini
         "results.json",
         "run.json",
         "speed.json",
+        "summary.html",
     }
     results = json.loads((out / "results.json").read_text())
     assert results["label_names"] == ["birds", "fruit", "tools"]

@@ -27,9 +27,10 @@ def call(place: Path, *words: str, simulated: bool = True) -> str:
 
 
 def files_of(run: Path) -> dict[str, bytes]:
-    """The files of a run, without the two that hold what it has cost."""
+    """The files of a run, without those that hold what it has cost."""
+    costs = ("results.json", "report.html", "summary.html")
     found = {path.relative_to(run).as_posix(): path for path in run.rglob("*") if path.is_file()}
-    return {name: path.read_bytes() for name, path in found.items() if name not in ("results.json", "report.html")}
+    return {name: path.read_bytes() for name, path in found.items() if name not in costs}
 
 
 @pytest.mark.slow

@@ -19,7 +19,9 @@ from own_data import finished_run, small_run
 from bertft_helpers.own_texts.run import train_classifier
 from bertft_helpers.own_texts.trained import label_file
 
-COSTS = {"training_seconds", "training_processor_seconds", "processor_seconds", "peak_memory_mb", "calls"}
+COSTS = {"training_seconds", "training_processor_seconds", "processor_seconds", "peak_memory_mb", "calls"} | {
+    "texts_per_second"
+}
 SmallDisk = Callable[[int], Disk]
 
 
@@ -46,7 +48,7 @@ def content_of(run: Path) -> dict[str, object]:
     content: dict[str, object] = {name: path.read_bytes() for name, path in files.items()}
     if "results.json" in content:
         content["results.json"] = _without_costs(json.loads(files["results.json"].read_text()))
-        content["report.html"] = "report.html" in content
+        content |= {name: name in content for name in ("report.html", "summary.html")}  # they tell costs and the hour
     return content
 
 
