@@ -81,7 +81,7 @@ def test_fifty_classes_some_of_them_absent_from_a_part_run_to_the_end(headlines:
     ("parameters", "message"),
     [
         ({"TEXT_COLUMN": "text"}, "mine.csv has no column 'text'; it has story, desk, kind, key"),
-        ({"LABEL_COLUMN": "key"}, "only 0 classes have 5 different texts: is LABEL_COLUMN the right column?"),
+        ({"LABEL_COLUMN": "key"}, "only 0 classes have 5 different texts: is that the right column of labels?"),
     ],
     ids=["no such column", "a column in which every row is different"],
 )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from datasets import Dataset, DatasetDict
+from datasets import ClassLabel, Dataset, DatasetDict
 
 from bertft_helpers.data import read_texts
 from bertft_helpers.errors import UserError
@@ -19,6 +19,7 @@ from bertft_helpers.tables import visible
 __all__ = [
     "SMALLEST_CLASS",
     "Source",
+    "at_most",
     "digest_of",
     "load_source",
     "name_classes",
@@ -26,6 +27,7 @@ __all__ = [
     "small_classes",
     "split_by_class",
     "take_parts",
+    "without_small_classes",
 ]
 
 SMALLEST_CLASS = 3  # one text to train on, one to choose the epoch by, one to test on
@@ -88,6 +90,36 @@ def small_classes(dataset: Dataset) -> dict[str, int]:
     """The classes with too few texts to be in every part, and how many they have."""
     counts, names = Counter(dataset["label"]), dataset.features["label"].names
     return {name: counts[number] for number, name in enumerate(names) if counts[number] < SMALLEST_CLASS}
+
+
+def without_small_classes(dataset: Dataset, fewest: int) -> tuple[Dataset, list[str]]:
+    """The data set without the classes of fewer than ``fewest`` texts, the others numbered anew, and the names of those.
+
+    Raises UserError when fewer than two classes stay, which is what a wrong column of labels looks like.
+    """
+    names, labels = dataset.features["label"].names, list(dataset["label"])
+    counts = Counter(labels)
+    staying = [number for number in range(len(names)) if counts[number] >= fewest]
+    if len(staying) < 2:
+        raise UserError(
+            f"only {len(staying)} classes have {fewest} different texts: is that the right column of labels?"
+        )
+    table = dataset[[row for row, label in enumerate(labels) if label in staying]]
+    table["label"] = [staying.index(label) for label in table["label"]]
+    features = dataset.features.copy()
+    features["label"] = ClassLabel(names=[names[number] for number in staying])
+    left_out = [name for number, name in enumerate(names) if number not in staying]
+    return Dataset.from_dict(table, features=features), left_out
+
+
+def at_most(part: Dataset, number: int | None, seed: int) -> Dataset:
+    """At most ``number`` texts of a part, all of them for None: one of each class first, the rest drawn by the seed."""
+    if number is None or number >= len(part):
+        return part
+    order = np.random.default_rng(seed).permutation(len(part))
+    _, first = np.unique(np.array(part["label"])[order], return_index=True)
+    rest = np.delete(np.arange(len(order)), first)
+    return part.select(sorted(order[np.concatenate([first, rest])[:number]]))
 
 
 def name_classes(counts: Mapping[str, int]) -> str:

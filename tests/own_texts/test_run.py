@@ -10,18 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from datasets import Dataset
 from minimal import parameters_of
 from own_data import labelled_rows, run, settings_for, tiny_checkpoint, write_csv
 
 from bertft_helpers.batching import Batch
-from bertft_helpers.data import load_texts, select_view
+from bertft_helpers.data import build, load_texts, select_view
 from bertft_helpers.errors import RunError, UserError
 from bertft_helpers.own_texts import baselines
 from bertft_helpers.own_texts.folder import take
 from bertft_helpers.own_texts.prepared import Prepared, prepare, warnings_about
 from bertft_helpers.own_texts.results import judge_fine_tuning
 from bertft_helpers.own_texts.settings import TaskSettings, plan
-from bertft_helpers.own_texts.sources import digest_of, load_source, split_by_class
+from bertft_helpers.own_texts.sources import at_most, digest_of, load_source, split_by_class, without_small_classes
 from bertft_helpers.pretrained import load_tokenizer
 
 CPU = torch.device("cpu")
@@ -343,3 +344,30 @@ def test_the_script_in_the_readme_trains_scores_and_labels(
     exec(script.replace('label_column="desk"', quick), {})
     assert "36 rows labelled" in capsys.readouterr().out
     assert len((tmp_path / "predicted.csv").read_text().splitlines()) == 37
+
+
+def dataset_of(counts: dict[str, int]) -> Dataset:
+    rows = [(f"{label} {n}", label) for label, count in counts.items() for n in range(count)]
+    return build([str(n) for n in range(len(rows))], [text for text, _ in rows], [label for _, label in rows])
+
+
+def test_small_classes_go_and_the_others_keep_their_names() -> None:
+    kept, left_out = without_small_classes(dataset_of({"a": 5, "b": 4, "c": 6}), fewest=5)
+    assert (left_out, kept.features["label"].names) == (["b"], ["a", "c"])
+    assert [
+        kept.features["label"].names[label] == text[0] for text, label in zip(kept["text"], kept["label"], strict=True)
+    ] == [True] * 11
+
+
+def test_a_column_in_which_every_row_is_different_is_no_column_of_labels() -> None:
+    with pytest.raises(UserError, match=r"only 0 classes have 5 different texts: is that the right column of labels\?"):
+        without_small_classes(dataset_of({"a": 1, "b": 1, "c": 1}), fewest=5)
+
+
+def test_a_part_made_smaller_keeps_every_class() -> None:
+    part = dataset_of({"many": 50, "rare": 1})
+    chosen = at_most(part, 5, seed=0)
+    assert len(chosen) == 5
+    assert set(chosen["label"]) == {0, 1}
+    assert at_most(part, 5, seed=0)["text"] == chosen["text"]
+    assert at_most(part, None, seed=0) is part

@@ -43,11 +43,11 @@ def test_the_sentences_bear_the_numbers() -> None:
         "one of 2 classes: ham, spam.",
         "On 400 other texts, which it had never seen, it was right 95.0 % of the time "
         "(95 % interval 92.5 % to 97.0 %).",
-        "Trained 2 times from different random starts, it reached 95.0 %, 94.0 %",
+        "Trained 2 times from different random starts, it was right 95.0 %, 94.0 % of the time;",
         "always answering the largest class would be right 60.0 % of the time, counting words would be right 90.0 %",
         "It got 20 of the 400 test texts wrong.",
         "most trouble with spam: of 150 such texts it recognised 88.0 %.",
-        "to call a text of spam ham, which happened 17 times.",
+        "to answer ham where spam is right, which happened 17 times.",
         "whose probability is below 0.80. In the test that was 10.0 % of the texts",
         "right on 98.0 % of those that it kept, and on 70.0 % of those",
         "Training took 5 minutes on cpu, once. There it labels about 50 texts a second, so 10,000 texts like these "
