@@ -6,13 +6,14 @@ import contextlib
 import html
 import io
 import math
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["check", "exercise", "expect_error", "show", "show_table"]
+__all__ = ["check", "exercise", "expect_error", "show", "show_page", "show_table"]
 
 
 def check(
@@ -95,6 +96,15 @@ def show_table(rows: Sequence[Sequence[object]], headers: Sequence[str]) -> None
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     plain = "\n".join(" | ".join(row) for row in [list(headers), *cells])
     publish_display_data({"text/html": table, "text/plain": plain})
+
+
+def show_page(page: str) -> None:
+    """Display what an HTML page has between ``<main>`` and ``</main>``; its values must be escaped already."""
+    from IPython.display import publish_display_data
+
+    shown = page[page.index("<main>") + len("<main>") : page.index("</main>")].strip()
+    paragraphs = [" ".join(re.sub(r"<[^>]*>", "", part).split()) for part in shown.split("</p>")]
+    publish_display_data({"text/html": shown, "text/plain": html.unescape("\n".join(filter(None, paragraphs)))})
 
 
 @contextlib.contextmanager

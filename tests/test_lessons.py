@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from matplotlib.figure import Figure
 
-from bertft_helpers.lessons import check, exercise, expect_error, show, show_table
+from bertft_helpers.lessons import check, exercise, expect_error, show, show_page, show_table
 
 
 @pytest.fixture
@@ -113,6 +113,13 @@ def test_a_table_escapes_what_texts_hold(displayed: list[tuple[dict, dict]]) -> 
     assert "<b>" not in data["text/html"]
     assert "<td>&lt;script&gt;alert(1)&lt;/script&gt;</td><td>3</td>" in data["text/html"]
     assert data["text/plain"].splitlines() == ["text | <b>n</b>", "<script>alert(1)</script> | 3", "Tom & Ann | 4"]
+
+
+def test_a_page_is_shown_without_its_frame_and_can_be_read_as_text(displayed: list[tuple[dict, dict]]) -> None:
+    show_page("<html><title>x</title><main><p><b>Costs.</b> Tom &amp; Ann</p> <p>a &lt;b&gt;</p></main></html>")
+    ((data, _),) = displayed
+    assert data["text/html"] == "<p><b>Costs.</b> Tom &amp; Ann</p> <p>a &lt;b&gt;</p>"
+    assert data["text/plain"] == "Costs. Tom & Ann\na <b>"
 
 
 def test_a_figure_comes_as_png_with_its_alt_text(displayed: list[tuple[dict, dict]]) -> None:

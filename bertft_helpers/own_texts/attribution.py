@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from transformers import BertForSequenceClassification, PreTrainedTokenizerBase
@@ -42,7 +42,7 @@ def word_shares(
     """
     device = next(model.parameters()).device
     encoded = tokenizer(text, truncation=True, max_length=max_length, return_tensors="pt").to(device)
-    table = model.get_input_embeddings()
+    table = cast(torch.nn.Embedding, model.get_input_embeddings())
     vectors = table(encoded["input_ids"]).detach()  # [1, length, width]
     masked = vectors.clone()
     masked[0, 1:-1] = table.weight[tokenizer.mask_token_id].detach()

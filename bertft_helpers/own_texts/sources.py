@@ -93,7 +93,7 @@ def small_classes(dataset: Dataset) -> dict[str, int]:
 
 
 def without_small_classes(dataset: Dataset, fewest: int) -> tuple[Dataset, list[str]]:
-    """The data set without the classes of fewer than ``fewest`` texts, the others numbered anew, and the names of those.
+    """The data set without the classes of fewer than ``fewest`` texts, the others numbered anew, and their names.
 
     Raises UserError when fewer than two classes stay, which is what a wrong column of labels looks like.
     """
