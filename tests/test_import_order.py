@@ -33,8 +33,9 @@ FOLDERS = {
     "resume": {ROOT, "speed"},
     "studies": {ROOT, "speed"},
     "own_texts": {ROOT, "speed", "resume"},
+    "serving": {ROOT},
     "series": {ROOT, "speed", "studies"},
-    "cli": {ROOT, "speed", "resume", "studies", "own_texts", "series"},
+    "cli": {ROOT, "speed", "resume", "studies", "own_texts", "serving", "series"},
 }
 DRAWING = ("plots", "drawing", "arithmetic", "diagrams", "shapes", "sketches")
 TOOLS = {

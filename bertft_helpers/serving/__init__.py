@@ -1,0 +1,1 @@
+"""A trained classifier behind HTTP, and a page to try it."""

@@ -1,0 +1,38 @@
+"use strict";
+const form = document.getElementById("ask");
+const said = document.getElementById("said");
+const table = document.getElementById("answers");
+
+// Texts and labels are shown as text, never as HTML.
+function show(texts, predictions) {
+  const rows = predictions.map((found, place) => {
+    const row = document.createElement("tr");
+    for (const value of [texts[place], found.label, found.probability.toFixed(2)]) {
+      row.insertCell().textContent = value;
+    }
+    row.title = Object.entries(found.probabilities).map(([label, share]) => `${label} ${share.toFixed(3)}`).join(", ");
+    return row;
+  });
+  table.tBodies[0].replaceChildren(...rows);
+  table.hidden = false;
+}
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const texts = document.getElementById("texts").value.split("\n").filter((line) => line.trim());
+  said.textContent = "…";
+  try {
+    const answer = await fetch("predict", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ texts }),
+    });
+    const found = await answer.json();
+    if (!answer.ok) throw new Error(found.error);
+    show(texts, found.predictions);
+    said.textContent = "";
+  } catch (error) {
+    table.hidden = true;
+    said.textContent = error.message;
+  }
+});
