@@ -144,6 +144,11 @@ def _quick_training() -> Study:
     return _study("quick_training", [dict(zip(WAY, way, strict=True)) for way in ways])
 
 
+def _short_plan() -> Study:
+    """Three planned epochs on wrong labels, for lesson 29; on right ones they are ``freezing``'s "nothing"."""
+    return _study("short_plan", grid(flipped=(0.2,), epochs=(3,)))
+
+
 def _early_stopping() -> Study:
     cells = grid(flipped=(0.0, 0.2), patience=(1, 2, 3, 5, NEVER))
     settings = {**vars(Recipe()), "longest": LONGEST, "monitor": "accuracy on one half of the validation headlines"}
@@ -231,6 +236,7 @@ STUDIES = {
         _batch_sizes(),
         _small_data(),
         _early_stopping(),
+        _short_plan(),
         _texts_or_steps(),
         _second_look(),
         _quick_training(),

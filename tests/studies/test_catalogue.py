@@ -21,7 +21,7 @@ from bertft_helpers.studies.rows import open_rows
 from bertft_helpers.studies.summaries import paired_difference
 
 MADE_ON = "AuthenticAMD 25 17"  # the processor of the stored rows: maker, family, model
-MADE_ELSEWHERE = {"quick_training": "AuthenticAMD 26 2"}
+MADE_ELSEWHERE = {"quick_training": "AuthenticAMD 26 2", "short_plan": "AuthenticAMD 26 2"}
 # Elsewhere sums are rounded differently in their last bit, and training amplifies that: the same seed then ends on a
 # slightly different model. What it may differ by is what two seeds differ by (standard deviation 0.01 to 0.02 of
 # accuracy), twice over, and that of the loss, which also counts how sure an answer is.
@@ -46,6 +46,7 @@ CHEAP = {  # two runs of each study: what tells the cell from the others, and a 
         ({"precision": "bfloat16", "masks": "bytes"}, 0),
         ({"precision": "float32", "masks": "bytes"}, 1),
     ],
+    "short_plan": [({"flipped": 0.2}, 0), ({"flipped": 0.2}, 1)],
     "texts_or_steps": [({"learning_rate": 1e-4}, 0), ({"learning_rate": 3e-4}, 1)],
     "second_look": [
         ({"texts": "headlines drawn again", "per_class": 10}, 0),
