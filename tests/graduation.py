@@ -30,6 +30,8 @@ import nbformat
 import numpy as np
 import torch
 
+from bertft_helpers.series.catalogue import find_lessons
+
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 TAG = "graduates:"
 NEEDED = {"imports", "parameters", "used-by-graduates"}  # tags of cells that graduating cells build on
@@ -52,17 +54,17 @@ class Case:
 
 def find_lesson(number: str) -> Path | None:
     """The notebook of a lesson, or None when it is not written yet."""
-    return next(iter(NOTEBOOKS.glob(f"{number}_*.ipynb")), None)
+    return next((lesson.path for lesson in find_lessons(NOTEBOOKS) if lesson.number == number), None)
 
 
 def graduated_names() -> dict[str, str]:
     """Every name that a lesson's tags say it writes out -> the lesson's number."""
     found: dict[str, str] = {}
-    for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")):
-        for cell in code_cells(path):
+    for lesson in find_lessons(NOTEBOOKS):
+        for cell in code_cells(lesson.path):
             for name in graduates(cell):
-                assert name not in found, f"{name} graduates in {found[name]} and again in {path.name[:2]}"
-                found[name] = path.name[:2]
+                assert name not in found, f"{name} graduates in {found[name]} and again in {lesson.number}"
+                found[name] = lesson.number
     return found
 
 

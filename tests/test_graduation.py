@@ -26,6 +26,8 @@ from graduation import (
 )
 from test_import_order import LEVELS
 
+from bertft_helpers.series.catalogue import NUMBER, find_lessons
+
 PACKAGE = Path(__file__).parents[1] / "bertft_helpers"
 CORE = [module for module, level in LEVELS.items() if level <= 3]
 INFRASTRUCTURE = {
@@ -79,8 +81,8 @@ BORROWED_EARLY = {  # what lessons use before the lesson that writes it out
 
 
 def case_files() -> list[Path]:
-    files = sorted((Path(__file__).parent / "graduation_cases").glob("case_[0-9][0-9].py"))
-    return [path for path in files if find_lesson(path.stem[-2:])]
+    files = sorted((Path(__file__).parent / "graduation_cases").glob("case_*.py"))
+    return [path for path in files if find_lesson(path.stem.removeprefix("case_"))]
 
 
 def load_cases() -> list[tuple[str, Case]]:
@@ -89,7 +91,7 @@ def load_cases() -> list[tuple[str, Case]]:
         spec = importlib.util.spec_from_file_location(path.stem, path)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        cases += [(path.stem[-2:], case) for case in module.CASES]
+        cases += [(path.stem.removeprefix("case_"), case) for case in module.CASES]
     return cases
 
 
@@ -139,7 +141,7 @@ def test_docstrings_name_the_lesson_that_writes_a_function_out() -> None:
     graduated = graduated_names()
     wrong = []
     for name, docstring in public_names().items():
-        promised = re.findall(r"Written out\s+in lesson (\d\d)", docstring)
+        promised = re.findall(rf"Written out\s+in lesson ({NUMBER})", docstring)
         if name in graduated and promised != [graduated[name]]:
             wrong.append(f"{name} graduates in lesson {graduated[name]}, its docstring says {promised}")
         if name not in graduated and promised and find_lesson(promised[0]):
@@ -150,11 +152,11 @@ def test_docstrings_name_the_lesson_that_writes_a_function_out() -> None:
 def test_no_later_lesson_defines_a_graduated_function_again() -> None:
     graduated = {name.split(".")[1]: lesson for name, lesson in graduated_names().items()}
     again = [
-        f"{path.name[:2]} defines {name}, which lesson {graduated[name]} wrote out"
-        for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
-        for cell in code_cells(path)
-        for name in defined_names(without_magic(cell.source))
-        if graduated.get(name, "99") < path.name[:2] and not any(g.endswith(f".{name}") for g in graduates(cell))
+        f"{lesson.number} defines {name}, which lesson {graduated[name]} wrote out"
+        for lesson in find_lessons(NOTEBOOKS)
+        for cell in code_cells(lesson.path)
+        for name in defined_names(without_magic(cell.source)) & graduated.keys()
+        if graduated[name] < lesson.number and not any(g.endswith(f".{name}") for g in graduates(cell))
     ]
     assert again == []
 
@@ -162,11 +164,11 @@ def test_no_later_lesson_defines_a_graduated_function_again() -> None:
 def test_a_lesson_does_not_import_what_it_writes_out() -> None:
     graduated = graduated_names()
     wrong = [
-        f"{path.name[:2]} imports {name}"
-        for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
-        for cell in code_cells(path)
+        f"{lesson.number} imports {name}"
+        for lesson in find_lessons(NOTEBOOKS)
+        for cell in code_cells(lesson.path)
         for name in imported_names(without_magic(cell.source))
-        if graduated.get(name) == path.name[:2]
+        if graduated.get(name) == lesson.number
     ]
     assert wrong == []
 
@@ -189,12 +191,11 @@ def test_the_package_may_add_validation_but_no_parameter_before_the_lessons_own(
 
 def test_only_what_is_known_is_borrowed_from_a_later_lesson() -> None:
     graduated, borrowed = graduated_names(), {}
-    for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")):
-        number = path.name[:2]
-        imported = set().union(*(imported_names(without_magic(cell.source)) for cell in code_cells(path)))
-        later = {name for name in imported if graduated.get(name, "00") > number}
-        if later and number != OVERVIEW:
-            borrowed[number] = later
+    for lesson in find_lessons(NOTEBOOKS):
+        imported = set().union(*(imported_names(without_magic(cell.source)) for cell in code_cells(lesson.path)))
+        later = {name for name in imported if graduated.get(name, "00") > lesson.number}
+        if later and lesson.number != OVERVIEW:
+            borrowed[lesson.number] = later
     assert borrowed == BORROWED_EARLY
 
 

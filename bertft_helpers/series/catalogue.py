@@ -15,23 +15,30 @@ from bertft_helpers.errors import UserError
 from bertft_helpers.series.notebook import declared_parameters, read_notebook
 
 __all__ = [
+    "APPLICATIONS",
     "DEFAULT_PROFILE",
     "FILE_NAME",
+    "NUMBER",
     "SERIES",
     "Lesson",
     "UnknownName",
     "find_folder",
     "find_lessons",
     "load_profile",
+    "number_of",
+    "origin_of",
     "parse_overrides",
     "parse_value",
+    "place_of",
     "plan_parameters",
     "profile_names",
     "select_lessons",
 ]
 
 DEFAULT_PROFILE = "cpu"  # the lessons' own literals; it has no file
-FILE_NAME = re.compile(r"(\d\d)_[a-z0-9]+(_[a-z0-9]+)*\.ipynb")
+NUMBER = r"(?:[0-2]\d|30|A[1-9])"  # of a lesson: a question of the thirty with the overview 00, or an application
+FILE_NAME = re.compile(rf"{NUMBER}(_[a-z0-9]+)+\.ipynb")
+APPLICATIONS = "applications"  # folder of the lessons A1, A2 … below that of the thirty
 # The whole series in its order; a lesson that is still being written may be linked to already.
 SERIES = (
     "00_understand_bert",
@@ -81,13 +88,38 @@ class Lesson:
 
     @property
     def number(self) -> str:
-        """The two digits in front of the name."""
-        return self.path.stem[:2]
+        """What stands in front of the name: ``19``, ``A2``."""
+        return number_of(self.path.name)
 
     @property
     def name(self) -> str:
         """The file name without its ending."""
         return self.path.stem
+
+    @property
+    def place(self) -> str:
+        """Its file below the folder of the lessons: ``19_x.ipynb``, ``applications/A2_x.ipynb``."""
+        return place_of(self.path.name)
+
+    @property
+    def origin(self) -> str:
+        """Its file in the project, whatever the folder of the lessons is called here."""
+        return origin_of(self.path.name)
+
+
+def number_of(file_name: str) -> str:
+    """The number of the lesson in a file of this name: ``19``, ``A2``."""
+    return file_name.partition("_")[0]
+
+
+def place_of(file_name: str) -> str:
+    """Where a lesson's file belongs below the folder of the lessons."""
+    return f"{APPLICATIONS}/{file_name}" if file_name.startswith("A") else file_name
+
+
+def origin_of(file_name: str) -> str:
+    """Where a lesson's file belongs in the project."""
+    return f"notebooks/{place_of(file_name)}"
 
 
 def find_folder() -> Path:
@@ -103,18 +135,20 @@ def find_folder() -> Path:
 
 
 def find_lessons(folder: Path) -> list[Lesson]:
-    """All lessons of a folder in the order of their numbers.
+    """All lessons of a folder in the order of their numbers, those of its applications last.
 
     Raises ``UnknownName`` when there is none.
     """
-    lessons = [Lesson(path) for path in sorted(folder.glob("*.ipynb")) if FILE_NAME.fullmatch(path.name)]
+    paths = [*sorted(folder.glob("*.ipynb")), *sorted((folder / APPLICATIONS).glob("*.ipynb"))]
+    found = [path for path in paths if FILE_NAME.fullmatch(path.name) and path == folder / place_of(path.name)]
+    lessons = [Lesson(path) for path in found]
     if not lessons:
         raise UnknownName(f"no lesson NN_name.ipynb in {folder}")
     return lessons
 
 
 def select_lessons(folder: Path, names: Sequence[str]) -> list[Lesson]:
-    """The lessons called by number (``19``, ``4``), name or ``notebooks/NAME.ipynb``; all when no name is given.
+    """The lessons called by number (``19``, ``4``, ``A2``), name or ``notebooks/NAME.ipynb``; all for no name.
 
     Raises ``UnknownName`` listing the lessons that exist. A name is compared, never opened as a path.
     """
@@ -122,15 +156,22 @@ def select_lessons(folder: Path, names: Sequence[str]) -> list[Lesson]:
     if not names:
         return lessons
     by_name = {key: lesson for lesson in lessons for key in _names_of(lesson, folder)}
-    wanted = [name.zfill(2) if name.isdecimal() else name.replace("\\", "/") for name in names]
+    wanted = [_as_written(name) for name in names]
     unknown = [name for name in wanted if name not in by_name]
     if unknown:
         raise UnknownName(f"no lesson {_quoted(unknown)}; there are {', '.join(x.name for x in lessons)}")
     return sorted({by_name[name] for name in wanted}, key=lambda lesson: lesson.name)
 
 
+def _as_written(name: str) -> str:
+    """A name as lessons have theirs: ``4`` is ``04``, ``a2`` is ``A2``, folders are parted by ``/``."""
+    if name.isdecimal():
+        return name.zfill(2)
+    return name.upper() if re.fullmatch(NUMBER, name.upper()) else name.replace("\\", "/")
+
+
 def _names_of(lesson: Lesson, folder: Path) -> tuple[str, ...]:
-    return lesson.number, lesson.name, lesson.path.name, f"{folder.name}/{lesson.path.name}"
+    return lesson.number, lesson.name, lesson.path.name, lesson.place, f"{folder.name}/{lesson.place}"
 
 
 def profile_names(folder: Path) -> list[str]:

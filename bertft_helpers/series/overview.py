@@ -6,14 +6,14 @@ import base64
 import csv
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from nbformat import NotebookNode
 
 from bertft_helpers.errors import MissingError, UserError
-from bertft_helpers.series.catalogue import Lesson, find_lessons
+from bertft_helpers.series.catalogue import Lesson, find_lessons, number_of
 from bertft_helpers.series.hosted import measured_costs
 from bertft_helpers.series.notebook import numbered_code_cells, read_notebook, tags
 
@@ -28,6 +28,7 @@ __all__ = [
     "costs_of_run",
     "costs_text",
     "known_costs",
+    "lessons_by_part",
     "map_text",
     "minutes_to_read",
     "picture_of",
@@ -43,6 +44,7 @@ PARTS = {  # first lesson of each part -> its title
     "17": "Training the fine-tuned BERT model",
     "22": "Evaluating the fine-tuned BERT model",
     "25": "Experimenting with different fine-tuning strategies",
+    "A1": "Beyond the thirty: what else BERT is fine-tuned for",
 }
 INTRODUCTION = """# The lessons
 
@@ -77,14 +79,21 @@ def map_text(folder: Path, costs: Mapping[str, Cost]) -> str:
     if missing:
         raise UserError(f"no measured minutes for {', '.join(missing)}: run all lessons first (make run)")
     lines = [INTRODUCTION]
-    for lesson in lessons:
-        if lesson.number in PARTS or lesson is lessons[0]:
-            lines += [f"\n## {PARTS.get(lesson.number, 'Lessons')}\n", _HEAD]
-        lines.append(_row(lesson, costs[lesson.number]))
+    for part, members in lessons_by_part(lessons).items():
+        lines += [f"\n## {part}\n", _HEAD, *(_row(lesson, costs[lesson.number]) for lesson in members)]
     to_run = sum(round(costs[lesson.number].minutes, 1) for lesson in lessons)  # of the minutes shown
     to_read = sum(minutes_to_read(read_notebook(lesson.path)) for lesson in lessons)
     total = f"All {len(lessons)} lessons together: {to_read / 60:.0f} hours to read, {to_run:.1f} minutes to run."
     return "\n".join([*lines, f"\n{total}\n"])
+
+
+def lessons_by_part(lessons: Sequence[Lesson]) -> dict[str, list[Lesson]]:
+    """The lessons of each part, by the part's title, in their order; parts without a lesson are left out."""
+    parts: dict[str, list[Lesson]] = {}
+    for lesson in lessons:
+        first = max(number for number in PARTS if number <= lesson.number)
+        parts.setdefault(PARTS[first], []).append(lesson)
+    return parts
 
 
 def minutes_to_read(notebook: NotebookNode) -> int:
@@ -117,7 +126,7 @@ def costs_of_run(run_file: Path) -> dict[str, Cost]:
             f"{run_file}: the map needs a complete run at the cpu profile; profile {run['profile']}, {failed=}. "
             "Run all lessons (make run), or remove the file to keep the costs that are stored"
         )
-    return {lesson["lesson"][:2]: Cost(lesson["seconds"] / 60, lesson["peak_mb"]) for lesson in run["lessons"]}
+    return {number_of(lesson["lesson"]): Cost(lesson["seconds"] / 60, lesson["peak_mb"]) for lesson in run["lessons"]}
 
 
 def picture_of(folder: Path) -> bytes:
@@ -149,6 +158,6 @@ def _row(lesson: Lesson, cost: Cost) -> str:
         for tag in tags(cell)
         if tag.startswith("graduates:")
     ]
-    link = f"[{lesson.number}]({lesson.path.name})"
+    link = f"[{lesson.number}]({lesson.place})"
     columns = [link, question, ", ".join(graduates) or "–", str(minutes_to_read(notebook))]
     return f"| {' | '.join(columns)} | {cost.minutes:.1f} | {cost.peak_mb:,.0f} |"

@@ -16,7 +16,6 @@ LINK = re.compile(
 )
 _OUTSIDE = re.compile(r"[a-z]+:", flags=re.IGNORECASE)
 _GITHUB = re.compile(r"git\+https://github\.com/(?P<name>[^@]+?)(?:\.git)?@(?P<tag>.+)")
-_LESSONS = "notebooks"
 
 
 class Repository(NamedTuple):
@@ -53,14 +52,14 @@ def inside(match: re.Match[str], origin: str) -> str | None:
     return posixpath.normpath(posixpath.join(posixpath.dirname(origin), target.partition("#")[0]))
 
 
-def published_links(markdown: str, repository: Repository | None) -> str:
-    """A lesson's Markdown whose links to lessons open them in Colab, and those to other files on GitHub.
+def published_links(markdown: str, repository: Repository | None, origin: str) -> str:
+    """Markdown of the lesson ``origin`` whose links to lessons open them in Colab, and those to other files on GitHub.
 
     Without a repository nothing changes: the links lead to the files.
     """
 
     def replace(match: re.Match[str]) -> str:
-        file = inside(match, f"{_LESSONS}/lesson.ipynb")
+        file = inside(match, origin)
         if repository is None or file is None:
             return match[0]
         _, hash_sign, anchor = match["target"].partition("#")
@@ -70,11 +69,11 @@ def published_links(markdown: str, repository: Repository | None) -> str:
     return LINK.sub(replace, markdown)
 
 
-def local_links(markdown: str, repository: Repository | None) -> str:
-    """What ``published_links`` was given: links to the files, from the folder of the lessons, whatever their tag."""
+def local_links(markdown: str, repository: Repository | None, origin: str) -> str:
+    """What ``published_links`` was given: links to the files, from the folder of the lesson, whatever their tag."""
     if repository is None:
         return markdown
     hosts = r"(?:https://colab\.research\.google\.com/github|https://github\.com)"
     tag = rf"(?:{re.escape(repository.tag)}|[^/)\s]+)"
     there = re.compile(rf"\]\({hosts}/{re.escape(repository.name)}/blob/{tag}/([^)\s]+)\)")
-    return there.sub(lambda match: f"]({posixpath.relpath(match[1], _LESSONS)})", markdown)
+    return there.sub(lambda match: f"]({posixpath.relpath(match[1], posixpath.dirname(origin))})", markdown)

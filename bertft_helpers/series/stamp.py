@@ -10,7 +10,7 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from bertft_helpers.errors import UserError
-from bertft_helpers.series.catalogue import find_lessons
+from bertft_helpers.series.catalogue import find_lessons, number_of, origin_of
 from bertft_helpers.series.notebook import fold, numbered_code_cells, read_notebook, tags, write_notebook
 from bertft_helpers.series.published import local_links, published_links, repository_of
 
@@ -93,7 +93,7 @@ def stamp_notebook(notebook: NotebookNode, name: str, source: str) -> bool:
     if setup is None or not _BADGE.search(first.source):
         raise UserError(f"{name} has no set-up cell, or no link to Colab in its first cell")
     before = [cell.source for cell in notebook.cells], dict(setup.metadata)
-    for cell, text in _relinked(notebook, source):
+    for cell, text in _relinked(notebook, name, source):
         cell.source = text
     first.source = _BADGE.sub(lambda _: badge(source, name), first.source, count=1)
     setup.source = setup_source(name, source)
@@ -101,28 +101,28 @@ def stamp_notebook(notebook: NotebookNode, name: str, source: str) -> bool:
     return ([cell.source for cell in notebook.cells], dict(setup.metadata)) != before
 
 
-def with_local_links(notebook: NotebookNode) -> NotebookNode:
-    """A copy of a lesson whose links to other lessons lead to the files beside it, also when it is stamped."""
+def with_local_links(notebook: NotebookNode, name: str) -> NotebookNode:
+    """A copy of the lesson with this file name whose links lead to files, also when it is stamped."""
     lesson = copy.deepcopy(notebook)
-    for cell, text in _relinked(lesson, UNSTAMPED):
+    for cell, text in _relinked(lesson, name, UNSTAMPED):
         cell.source = text
     return lesson
 
 
-def _relinked(notebook: NotebookNode, source: str) -> Iterator[tuple[NotebookNode, str]]:
+def _relinked(notebook: NotebookNode, name: str, source: str) -> Iterator[tuple[NotebookNode, str]]:
     """Each text cell with its links as ``source`` wants them: to files, or to where they are published."""
-    old, new = repository_of(stamped_source(notebook)), repository_of(source)
+    old, new, origin = repository_of(stamped_source(notebook)), repository_of(source), origin_of(name)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             found = _BADGE.search(cell.source)
             own = found.group() if found else ""  # the links to the lesson itself stay
             parts = cell.source.split(own, 1) if own else [cell.source]
-            yield cell, own.join(published_links(local_links(part, old), new) for part in parts)
+            yield cell, own.join(published_links(local_links(part, old, origin), new, origin) for part in parts)
 
 
 def setup_source(name: str, source: str) -> str:
     """The code of the set-up cell of the lesson with this file name."""
-    return SETUP.format(source=source, number=name[:2])
+    return SETUP.format(source=source, number=number_of(name))
 
 
 def badge(source: str, name: str) -> str:
@@ -132,7 +132,7 @@ def badge(source: str, name: str) -> str:
     repository = repository_of(source)
     if repository is None:
         return _UPLOAD
-    places = repository.launchers(f"notebooks/{name}")
+    places = repository.launchers(origin_of(name))
     return f"[Open in Colab]({places['Colab']}) · [Open in Kaggle]({places['Kaggle']})"
 
 
@@ -157,7 +157,7 @@ def wrong_stamp(notebook: NotebookNode, name: str) -> Iterator[str]:
     found = _BADGE.search(notebook.cells[0].source)
     if found is None or found.group() != badge(source, name):
         yield f"its links to Colab do not belong to the stamped source {source!r}: run bertft stamp"
-    if any(cell.source != text for cell, text in _relinked(notebook, source)):
+    if any(cell.source != text for cell, text in _relinked(notebook, name, source)):
         yield "its links to other lessons do not lead to the stamped source: run bertft stamp"
     if cell.source != setup_source(name, source):
         yield "its set-up cell is not the one of this lesson and series: run bertft stamp"

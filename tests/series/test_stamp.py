@@ -15,7 +15,7 @@ from conftest import code, folded, text, write_lesson
 from typer.testing import CliRunner
 
 from bertft_helpers.cli.main import app
-from bertft_helpers.series.catalogue import SERIES
+from bertft_helpers.series.catalogue import SERIES, find_lessons
 from bertft_helpers.series.gates.check import check_folder, check_lesson
 from bertft_helpers.series.notebook import cell_digests, is_folded, read_notebook, source_digest
 from bertft_helpers.series.published import LINK
@@ -106,9 +106,11 @@ def test_a_stamp_reaches_every_lesson_and_can_be_taken_back(tmp_path: Path) -> N
 
 
 def test_links_of_a_stamped_lesson_open_others_in_colab_and_pages_on_github(tmp_path: Path) -> None:
-    for path in [*NOTEBOOKS.glob("*.ipynb"), *NOTEBOOKS.glob("*.md")]:
-        shutil.copy(path, tmp_path)
-    before = {path.name: read_notebook(path) for path in tmp_path.glob("*.ipynb")}
+    for pattern in ("*.ipynb", "*.md", "applications/*.ipynb"):
+        for path in NOTEBOOKS.glob(pattern):
+            (tmp_path / path.relative_to(NOTEBOOKS)).parent.mkdir(exist_ok=True)
+            shutil.copy(path, tmp_path / path.relative_to(NOTEBOOKS))
+    before = {lesson.place: read_notebook(lesson.path) for lesson in find_lessons(tmp_path)}
     followed = Counter()
     stamp_lessons(tmp_path, GITHUB)
     for name in before:
@@ -122,7 +124,7 @@ def test_links_of_a_stamped_lesson_open_others_in_colab_and_pages_on_github(tmp_
                 assert target.startswith(("https:", "http:", "#")), target
     assert len(followed) == 3, followed  # Colab, Kaggle, pages on GitHub
     for name, lesson in before.items():
-        local = targets(with_local_links(read_notebook(tmp_path / name)))
+        local = targets(with_local_links(read_notebook(tmp_path / name), Path(name).name))
         assert [target for target in local if "ada/lessons" not in target] == targets(lesson), name
 
 

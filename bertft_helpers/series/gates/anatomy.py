@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from nbformat import NotebookNode
 
+from bertft_helpers.series.catalogue import number_of
 from bertft_helpers.series.gates.outputs import shows_something
 from bertft_helpers.series.notebook import declared_parameters, is_folded, numbered_code_cells, parse_cell, tags
 
@@ -71,8 +72,8 @@ SOLUTION_BEGIN, SOLUTION_END = "### BEGIN SOLUTION", "### END SOLUTION"
 
 def wrong_title(name: str, notebook: NotebookNode) -> Iterator[Finding]:
     """The first cell is text and asks the lesson's question."""
-    number = name[:2]
-    expected = "# 00 · " if number == "00" else f"# Q{int(number)} · "
+    number = number_of(name)
+    expected = f"# Q{int(number)} · " if number.isdecimal() and number != "00" else f"# {number} · "
     first = notebook.cells[0] if notebook.cells else None
     if first is None or first.cell_type != "markdown" or not first.source.startswith(expected):
         yield 1, f"must be text that begins with {expected!r}"
@@ -81,7 +82,7 @@ def wrong_title(name: str, notebook: NotebookNode) -> Iterator[Finding]:
 def wrong_shape(name: str, notebook: NotebookNode) -> Iterator[Finding]:
     """The answer in words, a folded set-up cell, the answer in plain code: what a reader in a hurry needs."""
     found = [finding for gate in (unanswered, shown_setup, wrong_in_short) for finding in gate(notebook)]
-    if name[:2] not in OLD_SHAPE:
+    if number_of(name) not in OLD_SHAPE:
         yield from found
     elif not found:
         yield None, "has the new shape: take its number off OLD_SHAPE in series/gates/anatomy.py"

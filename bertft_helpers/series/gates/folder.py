@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
-from bertft_helpers.series.catalogue import FILE_NAME, SERIES
+from bertft_helpers.series.catalogue import APPLICATIONS, FILE_NAME, SERIES, number_of, place_of
 from bertft_helpers.series.notebook import read_notebook
 from bertft_helpers.series.stamp import stamped_source, with_local_links, wrong_stamp
 
 __all__ = [
     "GLOSSARY",
-    "LAST_NUMBER",
     "SeriesFinding",
     "different_stamps",
     "find_all",
@@ -24,7 +24,6 @@ __all__ = [
 ]
 
 SeriesFinding = tuple[str, int | None, str]  # file, cell, what is wrong
-LAST_NUMBER = 30
 GLOSSARY = "GLOSSARY.md"
 _ENTRY = re.compile(r"^- \*\*(.+?)\*\*", flags=re.MULTILINE)
 _LINK = re.compile(r"\]\((?!https?:)([^)#]+\.ipynb)")
@@ -39,42 +38,52 @@ def find_all(folder: Path) -> Iterator[SeriesFinding]:
 
 
 def wrong_numbers(folder: Path) -> Iterator[SeriesFinding]:
-    """Names follow the pattern and no number is used twice."""
-    names = _names(folder)
-    for name in names:
-        if not FILE_NAME.fullmatch(name) or int(name[:2]) > LAST_NUMBER:
-            yield name, None, f"is not named NN_verb_topic.ipynb with NN from 00 to {LAST_NUMBER}"
-    for number, count in Counter(name[:2] for name in names).items():
+    """Names follow the pattern, each lesson lies in its folder, and no number is used twice."""
+    places = _places(folder)
+    for place in places:
+        name = posixpath.basename(place)
+        if not FILE_NAME.fullmatch(name) or place != place_of(name):
+            allowed = f"NN_verb_topic.ipynb with NN from 00 to 30, or {APPLICATIONS}/AN_verb_topic.ipynb"
+            yield place, None, f"is not named {allowed}"
+    for number, count in Counter(number_of(posixpath.basename(place)) for place in places).items():
         if count > 1:
             yield number, None, f"the number is used by {count} lessons"
 
 
 def wrong_links(folder: Path) -> Iterator[SeriesFinding]:
     """Links lead to lessons of the series, and the first cell to the neighbours in it."""
-    names = _names(folder)
-    series = sorted({*names, *(f"{name}.ipynb" for name in SERIES)})
-    for name in names:
-        for number, cell in enumerate(with_local_links(read_notebook(folder / name)).cells, start=1):
-            for target in _LINK.findall(cell.source if cell.cell_type == "markdown" else ""):
+    places = _places(folder)
+    links = {place: list(_links(folder, place)) for place in places}
+    opening = {place: next(iter(links[place]), []) for place in places}  # the links of the first cell
+    series = sorted({*places, *(f"{name}.ipynb" for name in SERIES)})
+    for place in places:
+        for number, targets in enumerate(links[place], start=1):
+            for target in targets:
                 if target not in series:
-                    yield name, number, f"links to {target}, which is no lesson of the series"
+                    yield place, number, f"links to {target}, which is no lesson of the series"
     for before, after in pairwise(series):
-        if before in names and after not in _first_links(folder / before):
+        if posixpath.dirname(before) != posixpath.dirname(after):
+            continue  # an application follows no lesson: it can be read after any
+        if before in places and after not in opening[before]:
             yield before, 1, f"must link to the next lesson, {after}"
-        if after in names and before not in _first_links(folder / after):
+        if after in places and before not in opening[after]:
             yield after, 1, f"must link to the previous lesson, {before}"
 
 
 def different_stamps(folder: Path) -> Iterator[SeriesFinding]:
     """All lessons take their package from one source, and each one's links and set-up cell are what that gives."""
-    notebooks = {name: read_notebook(folder / name) for name in _names(folder)}
-    sources = {name: stamped_source(notebook) for name, notebook in notebooks.items()}
+    notebooks = {place: read_notebook(folder / place) for place in _places(folder)}
+    sources = {place: stamped_source(notebook) for place, notebook in notebooks.items()}
     common, _ = Counter(sources.values()).most_common(1)[0] if sources else (None, 0)
-    for name, notebook in notebooks.items():
-        if sources[name] != common:
-            yield name, None, f"is stamped {sources[name]!r} where the others are stamped {common!r}: run bertft stamp"
-        for text in wrong_stamp(notebook, name):
-            yield name, None, text
+    for place, notebook in notebooks.items():
+        if sources[place] != common:
+            yield (
+                place,
+                None,
+                f"is stamped {sources[place]!r} where the others are stamped {common!r}: run bertft stamp",
+            )
+        for text in wrong_stamp(notebook, posixpath.basename(place)):
+            yield place, None, text
 
 
 def unsorted_glossary(folder: Path) -> Iterator[SeriesFinding]:
@@ -90,10 +99,14 @@ def _sorted_as(word: str) -> str:
     return re.sub(r"[^a-z0-9]+", " ", word.lower()).strip()
 
 
-def _names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.glob("*.ipynb"))
+def _places(folder: Path) -> list[str]:
+    """Every notebook, named by its place below the folder, also where it should not be."""
+    found = [*folder.glob("*.ipynb"), *(folder / APPLICATIONS).glob("*.ipynb")]
+    return sorted(path.relative_to(folder).as_posix() for path in found)
 
 
-def _first_links(path: Path) -> list[str]:
-    cells = with_local_links(read_notebook(path)).cells
-    return _LINK.findall(cells[0].source) if cells else []
+def _links(folder: Path, place: str) -> Iterator[list[str]]:
+    """The places of the notebooks that each cell links to."""
+    for cell in with_local_links(read_notebook(folder / place), posixpath.basename(place)).cells:
+        found = _LINK.findall(cell.source) if cell.cell_type == "markdown" else []
+        yield [posixpath.normpath(posixpath.join(posixpath.dirname(place), target)) for target in found]

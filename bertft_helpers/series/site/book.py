@@ -11,7 +11,7 @@ from pathlib import Path
 from bertft_helpers.files import scratch_folder, write_bytes
 from bertft_helpers.series.catalogue import Lesson, find_lessons
 from bertft_helpers.series.notebook import read_notebook, tags, write_notebook
-from bertft_helpers.series.overview import PARTS
+from bertft_helpers.series.overview import lessons_by_part
 from bertft_helpers.series.published import repository_of
 from bertft_helpers.series.site.build import run_sphinx
 from bertft_helpers.series.site.glossary import glossary_page
@@ -85,7 +85,7 @@ class BookSources:
         self.folder = folder
         self.lessons = find_lessons(folder)
         self.repository = repository_of(stamped_source(read_notebook(self.lessons[0].path)))
-        self.pages = {f"notebooks/{lesson.path.name}": f"{lesson.name}.ipynb" for lesson in self.lessons}
+        self.pages = {lesson.origin: f"{lesson.name}.ipynb" for lesson in self.lessons}
         if (folder / GLOSSARY).exists():
             self.pages[f"notebooks/{GLOSSARY}"] = "glossary.md"
         self.figure_alts: dict[str, str] = {}
@@ -104,13 +104,13 @@ class BookSources:
         (out / "conf.py").write_text(settings, encoding="utf-8")
 
     def _write_lesson(self, lesson: Lesson, out: Path) -> None:
-        notebook = with_local_links(read_notebook(lesson.path))
+        notebook = with_local_links(read_notebook(lesson.path), lesson.path.name)
         self.figure_alts |= alt_texts(notebook)
         page = page_of(notebook, "", None)
         page.cells = [cell for cell in page.cells if "setup" not in tags(cell)]
         for cell in page.cells:
             if cell.cell_type == "markdown":
-                cell.source = self._linked(cell.source, f"notebooks/{lesson.path.name}")
+                cell.source = self._linked(cell.source, lesson.origin)
             else:
                 cell.metadata.tags = [tag for tag in tags(cell) if tag != "hide-input"]  # paper has nothing to click
         write_notebook(page, out / lesson.path.name)
@@ -119,10 +119,10 @@ class BookSources:
         return rewrite_links(markdown, origin, self.pages[origin], self.pages, self.repository)
 
     def _contents(self) -> str:
-        parts: dict[str, list[str]] = {}
-        for lesson in self.lessons:
-            title = PARTS.get(lesson.number) or next(reversed(parts), "Lessons")
-            parts.setdefault(title, []).append(f"{short_title(lesson)} <{lesson.name}>")
+        parts = {
+            title: [f"{short_title(lesson)} <{lesson.name}>" for lesson in lessons]
+            for title, lessons in lessons_by_part(self.lessons).items()
+        }
         if "glossary.md" in self.pages.values():
             parts["Terms"] = ["glossary"]
         return _CONTENTS + "\n".join(toctree(title, pages, (":maxdepth: 1",)) for title, pages in parts.items())

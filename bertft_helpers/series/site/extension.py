@@ -10,11 +10,13 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 
+from bertft_helpers.series.catalogue import NUMBER
+
 __all__ = ["PROSE", "box_exercises", "describe_figures", "explain_terms", "link_lessons", "setup"]
 
 
 PROSE = ("lessons/", "applications/")
-_LESSON = re.compile(r"\blesson (\d\d)\b")
+_LESSON = re.compile(rf"\blesson ({NUMBER})\b")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

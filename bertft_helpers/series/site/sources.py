@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bertft_helpers.errors import MissingError
-from bertft_helpers.series.catalogue import Lesson, find_lessons
+from bertft_helpers.series.catalogue import APPLICATIONS, Lesson, find_lessons, number_of
 from bertft_helpers.series.notebook import read_notebook, write_notebook
-from bertft_helpers.series.overview import PARTS, PICTURE
+from bertft_helpers.series.overview import PICTURE, lessons_by_part
 from bertft_helpers.series.published import Repository, repository_of
 from bertft_helpers.series.site.glossary import glossary_page, hover_definitions
 from bertft_helpers.series.site.lesson_page import alt_texts, graduates, page_of
@@ -23,6 +23,7 @@ __all__ = [
     "STATIC",
     "TITLE",
     "Sources",
+    "page_name",
     "reference_modules",
     "short_title",
     "toctree",
@@ -55,13 +56,9 @@ class Sources:
         self.folder, self.root = folder, folder.parent
         self.books = _books_in(book) if book else []
         self.lessons = find_lessons(folder)
-        self.applications = [Lesson(path) for path in sorted((folder / "applications").glob("A*.ipynb"))]
         self.repository: Repository | None = repository_of(stamped_source(read_notebook(self.lessons[0].path)))
         self.pages = {origin: page for origin, page in DOCUMENTS.items() if self._file(origin).exists()}
-        self.pages |= {f"notebooks/{lesson.path.name}": f"lessons/{lesson.path.name}" for lesson in self.lessons}
-        self.pages |= {
-            f"notebooks/applications/{x.path.name}": f"applications/{x.path.name}" for x in self.applications
-        }
+        self.pages |= {lesson.origin: f"{page_name(lesson)}.ipynb" for lesson in self.lessons}
         if (folder / PICTURE).exists():
             self.pages[f"notebooks/{PICTURE}"] = PICTURE
         self.written_out: dict[str, str] = {}
@@ -93,9 +90,9 @@ class Sources:
         source, page = self._file(origin), self.pages[origin]
         (out / page).parent.mkdir(parents=True, exist_ok=True)
         if origin.endswith(".ipynb"):
-            notebook = with_local_links(read_notebook(source))
+            notebook = with_local_links(read_notebook(source), source.name)
             self.figure_alts |= alt_texts(notebook)
-            self.written_out |= {name: source.stem[:2] for cell in notebook.cells for name in graduates(cell)}
+            self.written_out |= {name: number_of(source.name) for cell in notebook.cells for name in graduates(cell)}
             shown = page_of(notebook, self._row(origin, page), "../api")
             for cell in shown.cells:
                 if cell.cell_type == "markdown":
@@ -149,16 +146,8 @@ class Sources:
             yield "Teach", "workshop.html", "Schedules, editions, slides and a hand-out."
 
     def _toctrees(self) -> Iterator[str]:
-        part: list[str] = []
-        for lesson in self.lessons:
-            if lesson.number in PARTS or not part:
-                if part:
-                    yield toctree(part[0], part[1:])
-                part = [PARTS.get(lesson.number, "Lessons")]
-            part.append(f"{short_title(lesson)} <lessons/{lesson.name}>")
-        yield toctree(part[0], part[1:])
-        if self.applications:
-            yield toctree("Applications", [f"applications/{lesson.name}" for lesson in self.applications])
+        for part, lessons in lessons_by_part(self.lessons).items():
+            yield toctree(part, [f"{short_title(lesson)} <{page_name(lesson)}>" for lesson in lessons])
         documents = [page.removesuffix(".md") for origin, page in self.pages.items() if origin in DOCUMENTS]
         yield toctree("Around the lessons", [*documents, "api/index"])
 
@@ -194,7 +183,7 @@ class Sources:
             "exclude_patterns": ["_extra"],
             "autodoc_typehints": "signature",
             "autodoc_member_order": "bysource",
-            "lesson_pages": {lesson.number: f"lessons/{lesson.name}" for lesson in self.lessons},
+            "lesson_pages": {lesson.number: page_name(lesson) for lesson in self.lessons},
             "hover_definitions": hover_definitions(glossary.read_text(encoding="utf-8")) if glossary.exists() else {},
             "figure_alts": self.figure_alts,
             "written_out": self.written_out,
@@ -209,9 +198,14 @@ def reference_modules() -> Iterator[str]:
                 yield ".".join(["bertft_helpers", *([folder] if folder else []), path.stem])
 
 
+def page_name(lesson: Lesson) -> str:
+    """A lesson's page of the site, without an ending; applications have a folder of their own."""
+    return lesson.place.removesuffix(".ipynb") if lesson.place.startswith(APPLICATIONS) else f"lessons/{lesson.name}"
+
+
 def short_title(lesson: Lesson) -> str:
     """Number and name of a lesson, for a table of contents."""
-    words = lesson.name[3:].replace("_", " ").capitalize()
+    words = lesson.name.removeprefix(f"{lesson.number}_").replace("_", " ").capitalize()
     for written, name in {"bert": "BERT", "adamw": "AdamW", "gpu": "GPU", "dataloader": "DataLoader"}.items():
         words = words.replace(written, name)
     return f"{lesson.number} · {words}"

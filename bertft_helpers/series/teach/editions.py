@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from bertft_helpers.series.catalogue import find_lessons
+from bertft_helpers.series.catalogue import NUMBER, find_lessons
 from bertft_helpers.series.notebook import read_notebook, tags, unfold, write_notebook
 from bertft_helpers.series.stamp import with_local_links
 
@@ -18,7 +18,7 @@ __all__ = ["STUB", "instructors_copy", "learners_copy", "stumbling_blocks", "wri
 
 STUB = "...  # your answer"
 _VERDICT = re.compile(r"^Exercise \w+: ", flags=re.MULTILINE)
-_STUMBLING = re.compile(r"^\| (\d\d) \| (.+?) \|$", flags=re.MULTILINE)
+_STUMBLING = re.compile(rf"^\| ({NUMBER}) \| (.+?) \|$", flags=re.MULTILINE)
 
 
 def write_editions(folder: Path, out: Path, notes: Mapping[str, str]) -> None:
@@ -31,9 +31,15 @@ def write_editions(folder: Path, out: Path, notes: Mapping[str, str]) -> None:
         for page in folder.glob("*.md"):
             (out / edition / page.name).write_text(page.read_text(encoding="utf-8"), encoding="utf-8")
     for lesson in find_lessons(folder):
-        notebook, name = with_local_links(read_notebook(lesson.path)), lesson.path.name
-        write_notebook(learners_copy(notebook), out / "learners" / name)
-        write_notebook(instructors_copy(notebook, notes.get(lesson.number, "")), out / "instructors" / name)
+        notebook = with_local_links(read_notebook(lesson.path), lesson.path.name)
+        copies = {
+            "learners": learners_copy(notebook),
+            "instructors": instructors_copy(notebook, notes.get(lesson.number, "")),
+        }
+        for edition, edited in copies.items():
+            target = out / edition / lesson.place
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_notebook(edited, target)
 
 
 def learners_copy(notebook: NotebookNode) -> NotebookNode:

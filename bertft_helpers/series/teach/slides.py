@@ -16,30 +16,20 @@ from nbformat import NotebookNode
 
 from bertft_helpers.series.catalogue import Lesson, find_lessons
 from bertft_helpers.series.notebook import read_notebook, tags
-from bertft_helpers.series.overview import PARTS
+from bertft_helpers.series.overview import lessons_by_part
 from bertft_helpers.series.pages import TEMPLATES
 
-__all__ = ["LONGEST_CODE", "deck_notebook", "deck_page", "parts_of", "write_slides"]
+__all__ = ["LONGEST_CODE", "deck_notebook", "deck_page", "write_slides"]
 
 LONGEST_CODE = 24  # lines that can be read from the last row
-
-
-def parts_of(folder: Path) -> dict[str, list[Lesson]]:
-    """The lessons of each part, by the part's title."""
-    parts: dict[str, list[Lesson]] = {}
-    title = ""
-    for lesson in find_lessons(folder):
-        title = PARTS.get(lesson.number, title)
-        parts.setdefault(title or "Lessons", []).append(lesson)
-    return parts
 
 
 def write_slides(folder: Path, out: Path) -> list[Path]:
     """Write one self-contained page of slides for each part; the pages."""
     out.mkdir(parents=True, exist_ok=True)
     pages = []
-    for place, (title, lessons) in enumerate(parts_of(folder).items(), start=1):
-        page = out / f"{place}_{re.sub(r'[^a-z0-9]+', '_', title.lower()).strip('_')}.html"
+    for place, (title, lessons) in enumerate(lessons_by_part(find_lessons(folder)).items(), start=1):
+        page = out / f"{place:02}_{re.sub(r'[^a-z0-9]+', '_', title.lower()).strip('_')}.html"
         page.write_text(deck_page(title, lessons), encoding="utf-8")
         pages.append(page)
     return pages

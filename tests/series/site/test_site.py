@@ -15,6 +15,7 @@ from browser import ACTING_TEXTS, assert_no_script_ran, open_browser
 from conftest import code, text
 
 from bertft_helpers.errors import UserError
+from bertft_helpers.series.catalogue import find_lessons
 from bertft_helpers.series.published import Repository, repository_of
 from bertft_helpers.series.site.build import build_site
 from bertft_helpers.series.site.glossary import glossary_page, hover_definitions
@@ -123,7 +124,8 @@ def pages_of(site: Path) -> Iterator[tuple[Path, Addresses]]:
 def test_the_built_pages_load_nothing_foreign_lead_nowhere_dead_and_describe_their_figures(site: Path) -> None:
     # one test, because each worker that takes a part of it would build the site again
     pages = {page.resolve(): found for page, found in pages_of(site)}
-    assert len(pages) > len(list(NOTEBOOKS.glob("*.ipynb")))
+    assert len(pages) > len(find_lessons(NOTEBOOKS))
+    assert (site / "applications" / "A2_tag_words.html").exists()
     assert {page.name: foreign for page, x in pages.items() if (foreign := _outside(x.loaded))} == {}
     assert {page.name: x.silent for page, x in pages.items() if x.silent} == {}
     dead = [(page.name, link) for page, x in pages.items() for link in x.links if _is_dead(page, link, pages)]

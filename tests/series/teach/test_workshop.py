@@ -24,14 +24,14 @@ from typer.testing import CliRunner
 from bertft_helpers.cli.main import app
 from bertft_helpers.errors import UserError
 from bertft_helpers.inference import TextClassifier
-from bertft_helpers.series.catalogue import SERIES, Lesson, find_lessons, plan_parameters
+from bertft_helpers.series.catalogue import SERIES, Lesson, find_lessons, number_of, plan_parameters
 from bertft_helpers.series.execute.runner import run_lessons
 from bertft_helpers.series.notebook import is_folded, read_notebook
 from bertft_helpers.series.teach.catch_up import write_catch_up
 from bertft_helpers.series.teach.editions import STUB, instructors_copy, learners_copy, stumbling_blocks, write_editions
 from bertft_helpers.series.teach.handout import handout_page
 from bertft_helpers.series.teach.schedule import FORMATS, Format, Lasting, plan_days, reading_minutes, schedule_page
-from bertft_helpers.series.teach.slides import parts_of, write_slides
+from bertft_helpers.series.teach.slides import write_slides
 from bertft_helpers.series.teach.workshop import build, lasting_of
 
 ROOT = Path(__file__).parents[3]
@@ -40,7 +40,7 @@ GUIDE = (ROOT / "WORKSHOP.md").read_text(encoding="utf-8")
 EXECUTED = [
     x for x in find_lessons(NOTEBOOKS) if os.environ.get("BERTFT_EVERY_LESSON") or x.number in ("05", "10", "17")
 ]
-EVERY_LESSON = {name[:2]: Lasting("A lesson?", 20.0, 1.0) for name in SERIES}
+EVERY_LESSON = {number_of(name): Lasting("A lesson?", 20.0, 1.0) for name in SERIES}
 
 
 def lesson_with_outputs() -> NotebookNode:
@@ -77,7 +77,7 @@ def test_instructors_get_the_solutions_and_a_note_below_the_title() -> None:
 
 
 def test_every_lesson_has_a_row_of_what_people_get_stuck_on() -> None:
-    assert list(stumbling_blocks(GUIDE)) == [name[:2] for name in SERIES]
+    assert list(stumbling_blocks(GUIDE)) == [lesson.number for lesson in find_lessons(NOTEBOOKS)]
 
 
 def test_a_schedule_is_added_up_by_hand() -> None:
@@ -143,7 +143,7 @@ def test_the_handout_holds_the_loop_and_the_choices() -> None:
 
 def test_slides_are_one_page_for_each_part_describe_their_figures_and_load_nothing(tmp_path: Path) -> None:
     pages = write_slides(NOTEBOOKS, tmp_path)
-    assert len(pages) == len(parts_of(NOTEBOOKS)) == 9
+    assert len(pages) == 10
     for page in pages:
         assert 'src="data:image/png' in page.read_text(encoding="utf-8")
         html = re.sub(r"<script>.*?</script>", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
@@ -215,10 +215,12 @@ def test_each_exercise_tells_a_stub_from_an_answer(
 
 
 def test_the_editions_hold_all_lessons_and_the_pages_they_link_to(editions: Path) -> None:
-    names = {path.name for path in [*NOTEBOOKS.glob("*.ipynb"), *NOTEBOOKS.glob("*.md")]}
+    names = {lesson.place for lesson in find_lessons(NOTEBOOKS)} | {path.name for path in NOTEBOOKS.glob("*.md")}
     for edition in ("learners", "instructors"):
-        assert {path.name for path in (editions / edition).iterdir()} == names
-    solutions = [cell.source for path in (editions / "learners").glob("*.ipynb") for cell in read_notebook(path).cells]
+        files = [path for path in (editions / edition).rglob("*") if path.is_file()]
+        assert {path.relative_to(editions / edition).as_posix() for path in files} == names
+    learners = find_lessons(editions / "learners")
+    solutions = [cell.source for lesson in learners for cell in read_notebook(lesson.path).cells]
     assert not any("BEGIN SOLUTION" in source for source in solutions)
 
 
