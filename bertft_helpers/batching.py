@@ -15,6 +15,7 @@ from bertft_helpers.errors import UserError
 
 Batch = dict[str, torch.Tensor]
 POLICIES = ("head", "tail", "head+tail")
+IGNORE = -100  # a label that no loss counts
 CHUNK = 256  # texts for the tokenizer at a time: what it makes beside the ids never piles up
 
 
@@ -49,7 +50,8 @@ def pad_batch(examples: Sequence[dict], pad_id: int = 0) -> Batch:
     """Examples of several lengths as one rectangular batch.
 
     Returns ``input_ids`` and ``attention_mask`` ``[batch, longest]``, and ``[batch]`` vectors of the single numbers
-    that the examples hold (``labels``, ``rows``). Written out in lesson 11.
+    that the examples hold (``labels``, ``rows``). Labels of each token become ``[batch, longest]``, filled with -100.
+    Written out in lesson 11.
     """
     longest = max(len(example["input_ids"]) for example in examples)
     input_ids = torch.full((len(examples), longest), pad_id, dtype=torch.long)
@@ -58,16 +60,26 @@ def pad_batch(examples: Sequence[dict], pad_id: int = 0) -> Batch:
         length = len(example["input_ids"])
         input_ids[row, :length] = torch.tensor(example["input_ids"])
         attention_mask[row, :length] = 1
-    numbers = {
-        name: torch.tensor([example[name] for example in examples]) for name in examples[0] if name != "input_ids"
-    }
-    return {"input_ids": input_ids, "attention_mask": attention_mask, **numbers}
+    others = {name: [example[name] for example in examples] for name in examples[0] if name != "input_ids"}
+    columns = {name: pad_column(values, IGNORE if name == "labels" else 0) for name, values in others.items()}
+    return {"input_ids": input_ids, "attention_mask": attention_mask, **columns}
+
+
+def pad_column(values: Sequence, filler: int) -> torch.Tensor:
+    """One value an example as a tensor: ``[batch]`` for numbers, ``[batch, longest]`` for lists, filled at the end."""
+    if not isinstance(values[0], list):
+        return torch.tensor(values)
+    longest = max(map(len, values))
+    return torch.tensor([value + [filler] * (longest - len(value)) for value in values])
 
 
 class EncodedTexts(Dataset):
-    """Encoded examples for a DataLoader: token ids, a label and the row number each; ``pad_id`` fills their batches."""
+    """Encoded examples for a DataLoader: token ids, a label and the row number each; ``pad_id`` fills their batches.
 
-    def __init__(self, input_ids: list[list[int]], labels: Sequence[int], pad_id: int = 0) -> None:
+    A label may be a list: one number for each token.
+    """
+
+    def __init__(self, input_ids: list[list[int]], labels: Sequence[int | list[int]], pad_id: int = 0) -> None:
         if len(input_ids) != len(labels):
             raise UserError(f"{len(input_ids)} texts but {len(labels)} labels")
         self.input_ids = input_ids

@@ -73,7 +73,8 @@ def evaluate(model: nn.Module, loader: DataLoader) -> Evaluation:
     with evaluation_mode(model):
         for batch in loader:
             batch = move_batch(batch, device)
-            logits, labels = forward_logits(model, batch).float(), column_of(batch, "labels")
+            logits = forward_logits(model, batch).float().flatten(0, -2)  # [targets, labels], also of tokens
+            labels = column_of(batch, "labels").flatten()
             loss_sum += cross_entropy(logits, labels, ignore_index=IGNORE, reduction="sum").item()
             correct += int((logits.argmax(dim=1) == labels).sum())
             targets += int((labels != IGNORE).sum())

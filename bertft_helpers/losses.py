@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from torch import nn
 from torch.nn import functional
 
-from bertft_helpers.batching import Batch, column_of
+from bertft_helpers.batching import IGNORE, Batch, column_of
 from bertft_helpers.errors import UserError
 
 __all__ = [
@@ -25,12 +25,12 @@ __all__ = [
 
 # Any: a loss may ask for its kind of model
 LossFn = Callable[[Any, Batch], tuple[torch.Tensor, torch.Tensor]]
-IGNORE = -100  # a label that no loss counts
 
 
 def classification_loss(model: nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
     """Cross-entropy summed over the batch, and the number of labels that are not ignored (both 0-d tensors).
 
+    Labels are ``[batch]``, or ``[batch, length]`` for a model with logits for each token.
     Written out in lesson 17.
     """
     return _sum_and_count(forward_logits(model, batch), column_of(batch, "labels"))
@@ -85,7 +85,9 @@ def balanced_weights(labels: ArrayLike, num_labels: int) -> torch.Tensor:
 
 
 def forward_logits(model: nn.Module, batch: Batch) -> torch.Tensor:
-    """The model's logits ``[batch, labels]`` for a batch; ``token_type_ids`` are read where a batch has them.
+    """The model's logits for a batch, ``[batch, labels]`` or ``[batch, length, labels]``.
+
+    ``token_type_ids`` are read where a batch has them.
 
     Written out in lesson 17.
     """
@@ -98,7 +100,8 @@ def forward_logits(model: nn.Module, batch: Batch) -> torch.Tensor:
 def _sum_and_count(
     logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None = None, smoothing: float = 0.0
 ) -> tuple[torch.Tensor, torch.Tensor]:
+    each, labels = logits.float().flatten(0, -2), labels.flatten()  # [targets, labels] and [targets], also of tokens
     summed = functional.cross_entropy(
-        logits.float(), labels, weight=weights, ignore_index=IGNORE, reduction="sum", label_smoothing=smoothing
+        each, labels, weight=weights, ignore_index=IGNORE, reduction="sum", label_smoothing=smoothing
     )
     return summed, (labels != IGNORE).sum()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import nn
-from transformers import BertForSequenceClassification, BertModel
+from transformers import BertForSequenceClassification, BertModel, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from bertft_helpers.errors import UserError
@@ -21,6 +21,7 @@ __all__ = [
     "HEAD",
     "PooledClassifier",
     "build_classifier",
+    "build_with_head",
     "encoder_of",
     "freeze",
     "has_head",
@@ -82,22 +83,29 @@ def build_classifier(checkpoint: str, label_names: Sequence[str], seed: int) -> 
     repeated name (one label would silently train a regression) and what ``loading.load_model`` raises.
     Written out in lesson 14.
     """
+    model = build_with_head(BertForSequenceClassification, checkpoint, label_names, seed)
+    return cast(BertForSequenceClassification, model)
+
+
+def build_with_head(
+    model_class: type[PreTrainedModel], checkpoint: str, label_names: Sequence[str], seed: int
+) -> PreTrainedModel:
+    """The same for any class of transformers whose head is called ``classifier``, such as one that labels tokens."""
     if len(label_names) < 2 or len(set(label_names)) != len(label_names):
         raise UserError(f"label_names is {list(label_names)}; at least two different names are needed")
     folder = find_checkpoint(checkpoint)
     require_kind(folder, "bert")
     set_seeds(seed)
-    loaded = load_model(
-        BertForSequenceClassification,
+    model: Any = load_model(
+        model_class,
         folder,
         new=(HEAD, *POOLER),
-        unused=HEADS,
+        unused=(*HEADS, *POOLER),
         num_labels=len(label_names),
         id2label=dict(enumerate(label_names)),
         label2id={name: number for number, name in enumerate(label_names)},
         problem_type=None,  # that of a classifier for another task would stay
     )
-    model = cast(BertForSequenceClassification, loaded)
     if has_head(checkpoint):
         set_seeds(seed)
         nn.init.normal_(model.classifier.weight, std=model.config.initializer_range)

@@ -83,7 +83,19 @@ def check_examples(examples: EncodedTexts, model: PreTrainedModel) -> None:
     """
     _refuse_empty(examples.labels, "the loader", "examples")
     config: Any = model.config  # each kind of model has fields of its own
-    _check_classes(examples.labels, config.num_labels)
+    per_row = [label if isinstance(label, list) else [label] for label in examples.labels]
+    _check_classes(per_row, config.num_labels)
+    uneven = [
+        row
+        for row, (ids, label) in enumerate(zip(examples.input_ids, examples.labels, strict=True))
+        if isinstance(label, list) and len(label) != len(ids)
+    ]
+    if uneven:
+        tokens, labels = (len(column[uneven[0]]) for column in (examples.input_ids, per_row))
+        raise UserError(
+            f"{name_rows(uneven)} have not one label for each token (the first has {tokens} tokens and {labels} "
+            f"labels): give every token a label, {IGNORE} where it has none"
+        )
     unknown = [row for row, ids in enumerate(examples.input_ids) if len(ids) and max(ids) >= config.vocab_size]
     if unknown:
         raise UserError(
@@ -102,16 +114,19 @@ def check_examples(examples: EncodedTexts, model: PreTrainedModel) -> None:
         raise UserError(f"{name_rows(empty)} have no token at all, so their mask would be empty: remove these texts")
 
 
-def _check_classes(labels: Sequence[Any], num_labels: int) -> None:
+def _check_classes(labels: Sequence[Sequence[Any]], num_labels: int) -> None:
     allowed = f"the model's {num_labels} classes are 0 to {num_labels - 1}, and {IGNORE} leaves a row out"
-    fractional = [row for row, label in enumerate(labels) if label != int(label)]
-    if fractional:
-        raise UserError(f"fractional labels in {name_rows(fractional)}, such as {labels[fractional[0]]}; {allowed}")
-    outside = [row for row, label in enumerate(labels) if label != IGNORE and not 0 <= label < num_labels]
-    if outside:
-        raise UserError(f"labels out of range in {name_rows(outside)}, such as {labels[outside[0]]}; {allowed}")
-    if all(label == IGNORE for label in labels):
-        raise UserError(f"all {len(labels)} labels are ignored ({IGNORE}): the loss would be NaN; {allowed}")
+
+    def refuse(what: str, wrong: Callable[[Any], bool]) -> None:
+        found = {row: bad[0] for row, own in enumerate(labels) if (bad := list(filter(wrong, own)))}
+        if found:
+            raise UserError(f"{what} in {name_rows(list(found))}, such as {next(iter(found.values()))}; {allowed}")
+
+    refuse("fractional labels", lambda label: label != int(label))
+    refuse("labels out of range", lambda label: label != IGNORE and not 0 <= label < num_labels)
+    if all(label == IGNORE for own in labels for label in own):
+        count = sum(map(len, labels))
+        raise UserError(f"all {count} labels are ignored ({IGNORE}): the loss would be NaN; {allowed}")
 
 
 def _refuse_empty(items: Sequence[Any], where: str, what: str) -> None:
