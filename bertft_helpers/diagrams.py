@@ -22,6 +22,7 @@ __all__ = [
     "attention_head",
     "embedding_sum",
     "heads_by_task",
+    "label_alignment",
     "masked_attention",
     "stack",
     "tokenization",
@@ -172,6 +173,15 @@ def _lines(widths: Sequence[float], gap: float, most: float) -> list[list[int]]:
 
 def tokenization(words: Sequence[tuple[str, Pieces]], title: str = "") -> Figure:
     """From words to pieces to ids: ``words`` lists (word, [(piece, id), …]) in reading order."""
+    return _pieces_below(words, "ids", title)
+
+
+def label_alignment(words: Sequence[tuple[str, Sequence[tuple[str, str]]]], title: str = "") -> Figure:
+    """From words to pieces to labels: ``words`` lists (word, [(piece, label), …]); a piece without one has ""."""
+    return _pieces_below(words, "labels", title)
+
+
+def _pieces_below(words: Sequence[tuple[str, Sequence[tuple[str, object]]]], below: str, title: str) -> Figure:
     sheet = Sheet()
     spans = [[widest([shortened(piece, 16), str(number)]) for piece, number in pieces] for _, pieces in words]
     totals = [
@@ -180,7 +190,7 @@ def tokenization(words: Sequence[tuple[str, Pieces]], title: str = "") -> Figure
     ]
     for number, places in enumerate(_lines(totals, 0.18, WIDEST)):
         x, top = 0.0, 2.2 * number
-        for label, level in (("word", 0), ("pieces", 0.68), ("ids", 1.36)):
+        for label, level in (("word", 0), ("pieces", 0.68), (below, 1.36)):
             sheet.text((-0.15, top + level + 0.2), label, NORMAL, "right", FAINT)
         for place in places:
             word, pieces = words[place]
@@ -193,7 +203,7 @@ def _word(
     sheet: Sheet,
     at: tuple[float, float],
     word: str,
-    pieces: Sequence[tuple[str, int]],
+    pieces: Sequence[tuple[str, object]],
     span: Sequence[float],
     total: float,
 ) -> None:
@@ -202,8 +212,9 @@ def _word(
     extra = (total - sum(span) - 0.06 * (len(span) - 1)) / len(span)
     widths = [width + extra for width in span]
     upper = sheet.row(x, y + 0.68, [shortened(piece, 16) for piece, _ in pieces], "token", widths, gap=0.06)
-    lower = sheet.row(x, y + 1.36, [str(number) for _, number in pieces], "frozen", widths, gap=0.06)
-    for above, below in zip(upper, lower, strict=True):
+    for above, width, (_, number) in zip(upper, widths, pieces, strict=True):
+        role = "padding" if number == "" else "trained" if isinstance(number, str) else "frozen"
+        below = sheet.block(above.x, y + 1.36, width, text=str(number), role=role)
         sheet.arrow((above.middle[0], y + 0.42), (above.middle[0], above.y - 0.02))
         sheet.arrow((above.middle[0], above.bottom + 0.02), (below.middle[0], below.y - 0.02))
 

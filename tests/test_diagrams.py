@@ -78,6 +78,9 @@ DRAWINGS: dict[str, Draw] = {
     "tokenization": lambda n: diagrams.tokenization(
         [(token(k), [(f"{token(k)}{j}", 30_000 + j) for j in range(k % 4 + 1)]) for k in range(n)], "Pieces"
     ),
+    "label_alignment": lambda n: diagrams.label_alignment(
+        [(token(k), [(f"{token(k)}{j}", "" if j else "B-NAME") for j in range(k % 4 + 1)]) for k in range(n)], "Labels"
+    ),
     "masked_attention": lambda n: diagrams.masked_attention(tokens(n), numbers(n)[:, 0], [1] * (n - 1) + [0], "Mask"),
     "heads_by_task": lambda n: diagrams.heads_by_task(
         [Task(f"{token(k)} {k}", ("first", "each")[k % 2], "linear 768 → 2", LONG) for k in range(n)], "Heads"
