@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from datasets import Dataset as TextDataset
@@ -83,7 +84,7 @@ class EncodedTexts(Dataset):
         if len(input_ids) != len(labels):
             raise UserError(f"{len(input_ids)} texts but {len(labels)} labels")
         self.input_ids = input_ids
-        self.labels = list(labels)
+        self.labels: list[Any] = list(labels)  # each a number, or a list of them
         self.pad_id = pad_id
 
     def __len__(self) -> int:

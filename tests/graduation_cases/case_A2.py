@@ -18,7 +18,7 @@ SENTENCES = [["shares", "in", "domecq", "rose"], ["sony"], ["allied", "domecq"]]
 
 def scored(functions: Functions) -> Any:
     spans = [functions["spans_of"](tags) for tags in SEQUENCES]
-    return [functions["span_scores"](left, right) for left, right in ((spans, spans[::-1]), ([[]], [[]]))]
+    return [functions["span_scores"](left, right) for left, right in ((spans, spans[7:] + spans[:7]), ([[]], [[]]))]
 
 
 def followed(functions: Functions) -> Any:
@@ -45,7 +45,10 @@ CASES = [
     Case(
         "tagging.label_pieces",
         lambda f: f["label_pieces"](OF_PIECE, ["O", "B-PER", None, "I-PER"], NAMES),
-        {"the rest is O": ("[IGNORE] * len", "[0] * len"), "O is left out": ("tag is not None", 'tag not in (None, "O")')},
+        {
+            "the rest is O": ("[IGNORE] * len", "[0] * len"),
+            "O is left out": ("tag is not None", 'tag not in (None, "O")'),
+        },
     ),
     Case(
         "spans.spans_of",
@@ -55,7 +58,11 @@ CASES = [
             "the last span is lost": ('[*tags, "O"]', "tags"),
         },
     ),
-    Case("spans.span_scores", scored, {"kinds do not matter": ("{*own}", "{s[1:] for s in own}")}),
+    Case(
+        "spans.span_scores",
+        scored,
+        {"kinds do not matter": ("{*own} & {*found}", "{s[1:] for s in own} & {s[1:] for s in found}")},
+    ),
     Case("spans.may_follow", followed, {"any span goes on": ('in (f"B-{tag[2:]}", tag)', '!= "O"')}),
     Case(
         "spans.best_path",
