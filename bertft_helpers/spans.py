@@ -1,6 +1,6 @@
 """Spans of words as tags: BIO, what it allows, the way there and back, and scores.
 
-A tag is ``O``, or ``B-`` or ``I-`` and a kind (Ramshaw & Marcus 1995): the beginning of a span and what continues it.
+A tag is ``O``, or ``B-`` or ``I-`` and a kind (after Ramshaw & Marcus 1995): what begins a span and what continues it.
 None is the tag of a word of which nobody knows it.
 """
 

@@ -93,7 +93,7 @@ def check_examples(examples: EncodedTexts, model: PreTrainedModel) -> None:
     if uneven:
         tokens, labels = (len(column[uneven[0]]) for column in (examples.input_ids, per_row))
         raise UserError(
-            f"{name_rows(uneven)} have not one label for each token (the first has {tokens} tokens and {labels} "
+            f"labels do not fit the tokens of {name_rows(uneven)} (the first has {tokens} tokens and {labels} "
             f"labels): give every token a label, {IGNORE} where it has none"
         )
     unknown = [row for row, ids in enumerate(examples.input_ids) if len(ids) and max(ids) >= config.vocab_size]

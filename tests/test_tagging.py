@@ -73,7 +73,7 @@ def test_labels_of_tokens_are_padded_with_ignored_ones_and_lost_ones_are_refused
     batch = pad_batch([{"input_ids": [2, 5, 3], "labels": [IGNORE, 1, 0]}, {"input_ids": [2, 3], "labels": [0, 2]}])
     assert batch["labels"].tolist() == [[IGNORE, 1, 0], [0, 2, IGNORE]]
     uneven = EncodedTexts([[2, 5, 3], [2, 3]], [[0, 1, 0], [0]])
-    with pytest.raises(UserError, match="row 1 have not one label for each token"):
+    with pytest.raises(UserError, match="labels do not fit the tokens of row 1 "):
         check_examples(uneven, tiny_tagger())
     with pytest.raises(UserError, match="labels out of range in row 0, such as 3"):
         check_examples(EncodedTexts([[2, 3]], [[0, 3]]), tiny_tagger())
