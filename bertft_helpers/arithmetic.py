@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from bertft_helpers.drawing import FAINT, NORMAL, ROLES, SMALLEST, Box, Point, Sheet, shortened, widest
 
-__all__ = ["PLANE", "Move", "cross_entropy", "weight_step"]
+__all__ = ["PLANE", "Move", "cross_entropy", "row_and_column", "weight_step"]
 
 PLANE = 3.6  # inches along the longer side of the plane of two weights
 
@@ -107,3 +107,27 @@ def _signed(value: float) -> str:
 
 def _short(value: float) -> str:
     return f"{value:.2f}" if 0.01 <= value < 1e5 else f"{value:.1e}".replace("-", "−")
+
+
+def row_and_column(counts: ArrayLike, names: Sequence[str], chosen: int, title: str = "") -> Figure:
+    """A confusion matrix ``[true, predicted]`` in which one class's row and column stand out, and what they divide.
+
+    The row holds all texts of the class, so it gives the recall; the column all that were called so: the precision.
+    """
+    sheet, table = Sheet(), np.asarray(counts)
+    step = widest([*names, *(f"{count:,}" for count in table.flat)], least=0.8) + 0.06
+    sheet.text((-0.15, -0.2), "true ↓   predicted →", SMALLEST, "right", FAINT)
+    for number, name in enumerate(names):
+        sheet.text((-0.15, 0.48 * number + 0.2), name, NORMAL, "right")
+        sheet.text((step * number + step / 2 - 0.03, -0.2), name)
+    for (row, column), count in np.ndenumerate(table):
+        role = {(True, True): "trained", (True, False): "position", (False, True): "segment"}
+        look = role.get((row == chosen, column == chosen), "plain")
+        sheet.block(step * column, 0.48 * row, step - 0.06, text=f"{count:,}", role=look)
+    hits = table[chosen, chosen]
+    along, down = (f"{hits:,} of {total:,}" for total in (table[chosen].sum(), table[:, chosen].sum()))
+    right, bottom = step * len(table), 0.48 * len(table)
+    sheet.text((right + 0.1, 0.48 * chosen + 0.2), f"recall: {along}", NORMAL, "left", ROLES["position"][1])
+    below = step * chosen + step / 2 - 0.03, bottom + 0.15
+    sheet.text(below, f"precision: {down}", NORMAL, colour=ROLES["segment"][1])
+    return sheet.figure(title)

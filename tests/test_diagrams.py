@@ -71,6 +71,9 @@ def weight_step(count: int) -> Figure:
 DRAWINGS: dict[str, Draw] = {
     "weight_step": weight_step,
     "cross_entropy": lambda n: arithmetic.cross_entropy(tokens(n), [*numbers(n)[1:, 0], 9.0], n - 1, "A loss"),
+    "row_and_column": lambda n: arithmetic.row_and_column(
+        1000 * np.eye(n, dtype=int), [f"{token(k)} {k}" for k in range(n)], n - 1, "Counts"
+    ),
     "stack": stack,
     "frozen stack": lambda count: stack(count, "frozen"),
     "attention_head": attention_head,
@@ -197,6 +200,11 @@ def test_a_mask_takes_the_weight_from_padding_and_gives_it_to_the_rest() -> None
     # equal scores: a third each without the mask, a half each with it
     words = shown(diagrams.masked_attention(["a", "b", "[PAD]"], [1, 1, 1], [1, 1, 0]))
     assert (words.count("50%"), words.count("0%"), words.count("33%"), words.count("−∞")) == (2, 1, 3, 1)
+
+
+def test_a_class_divides_its_hits_by_its_row_and_by_its_column() -> None:
+    words = shown(arithmetic.row_and_column([[3, 1], [2, 4]], ["ham", "spam"], 1))
+    assert {"recall: 4 of 6", "precision: 4 of 5"} <= set(words)
 
 
 def test_padding_is_counted_over_all_squares() -> None:
