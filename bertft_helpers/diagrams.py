@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from bertft_helpers.drawing import FAINT, NORMAL, ROLES, SMALLEST, Box, Sheet, shortened, widest
+from bertft_helpers.drawing import FAINT, LINE, NORMAL, ROLES, SMALLEST, Box, Sheet, shortened, widest
 
 __all__ = [
     "WIDEST",
@@ -25,6 +25,7 @@ __all__ = [
     "label_alignment",
     "masked_attention",
     "stack",
+    "stacks",
     "tokenization",
 ]
 
@@ -79,6 +80,23 @@ def _gradient(sheet: Sheet, parts: Sequence[Part], boxes: Sequence[Box]) -> None
     colour, end = ROLES["loss"][1], trained[0].middle[1]
     sheet.arrow((-0.35, boxes[-1].y), (-0.35, end), dashed=True, colour=colour)
     sheet.text((-0.5, (boxes[-1].y + end) / 2), "gradient", SMALLEST, "right", colour)
+
+
+def stacks(columns: Mapping[str, Sequence[Part]], title: str = "") -> Figure:
+    """Several stacks side by side, the input at the bottom, so that they can be compared block by block.
+
+    ``columns`` maps a name, written on top, to its parts. Shapes are left out, and no arrow says what flows where:
+    ``stack`` shows both for one model.
+    """
+    sheet, x = Sheet(), 0.0
+    for name, parts in columns.items():
+        width = widest([part.name for part in parts] + [name], least=1.0)
+        for place, part in enumerate(reversed(parts)):
+            sheet.block(x, 0.42 * place, width, 0.36, part.name, part.role)
+        lines = name.count("\n") + 1
+        sheet.text((x + width / 2, -0.1 - LINE * lines / 2), name, weight="bold")
+        x += width + 0.2
+    return sheet.figure(title)
 
 
 def attention_head(

@@ -37,9 +37,12 @@ def numbers(count: int, size: int = 2) -> np.ndarray:
     return np.random.default_rng(0).normal(size=(count, size)) * 3
 
 
+def stack_parts(count: int, role: str = "trained") -> list[Part]:
+    return [Part(f"{token(n)} {n}", f"[{n}, 128, 768]", "frozen" if n < count // 2 else role) for n in range(count)]
+
+
 def stack(count: int, role: str = "trained") -> Figure:
-    parts = [Part(f"{token(n)} {n}", f"[{n}, 128, 768]", "frozen" if n < count // 2 else role) for n in range(count)]
-    return diagrams.stack(parts, f"A stack of {count} parts", gradient=True)
+    return diagrams.stack(stack_parts(count, role), f"A stack of {count} parts", gradient=True)
 
 
 def attention_head(count: int) -> Figure:
@@ -76,6 +79,7 @@ DRAWINGS: dict[str, Draw] = {
     ),
     "stack": stack,
     "frozen stack": lambda count: stack(count, "frozen"),
+    "stacks": lambda n: diagrams.stacks({f"{token(k)}\n{k} %": stack_parts(n) for k in range(3)}, "Stacks"),
     "attention_head": attention_head,
     "embedding_sum": lambda n: diagrams.embedding_sum(tokens(n), [0] * (n // 2) + [1] * (n - n // 2), "Sum"),
     "tokenization": lambda n: diagrams.tokenization(
