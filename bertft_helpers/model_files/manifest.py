@@ -81,11 +81,12 @@ def verify_files(folder: Path, expected: dict[str, str]) -> None:
     FileNotFoundError when a file is not there at all.
     """
     for name, digest in expected.items():
-        found = remembered_sha256(Path(folder) / name)
+        path = Path(folder) / name
+        found = remembered_sha256(path)
         if found != digest:
             raise DamagedFileError(
                 f"{name} in {folder} is damaged: its sha256 is {found}, the published file has {digest}. "
-                "Delete it and install or download it again."
+                f"Delete {path.resolve()} and install or download it again."
             )
 
 

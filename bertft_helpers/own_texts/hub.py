@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from datasets import ClassLabel, Dataset
 
 from bertft_helpers.data import build, refuse_one_column
-from bertft_helpers.errors import MissingError, UserError, first_line
+from bertft_helpers.errors import UserError
+from bertft_helpers.hub import load_train_split
 from bertft_helpers.reading.damage import note_damage
 from bertft_helpers.reading.labels import name_labels
 from bertft_helpers.reading.report import Reading
 from bertft_helpers.validation import check_texts
 
-__all__ = ["NAME", "PATIENCE", "PREFIX", "HubName", "hub_name", "read_hub"]
+__all__ = ["NAME", "PREFIX", "HubName", "hub_name", "read_hub"]
 
 PREFIX = "hub:"
 NAME = re.compile(r"(?P<name>[\w.-]+(/[\w.-]+)?)(@(?P<revision>[\w./-]+))?")
-PATIENCE = 8.0  # seconds for the first answer of the Hub
 
 
 class HubName(NamedTuple):
@@ -55,11 +53,12 @@ def hub_name(source: str) -> HubName | None:
 def read_hub(found: HubName, text_column: str, label_column: str) -> tuple[Dataset, Reading]:
     """The train split of a data set on the Hub; code that it brings is never run.
 
-    Classes of a ``ClassLabel`` keep their order. Raises FileNotFoundError when the Hub does not answer or has no such
-    data set, and ValueError naming columns and rows.
+    Classes of a ``ClassLabel`` keep their order. Raises as ``hub.load_train_split``, and ValueError naming columns and
+    rows.
     """
     refuse_one_column(text_column, label_column)
-    raw = _load(found)
+    problem = f"there is no file or folder {found.name!r}, and the Hub's data set of that name could not be loaded"
+    raw = load_train_split(found.name, found.revision, problem)
     missing = [column for column in (text_column, label_column) if column not in raw.column_names]
     if missing:
         raise UserError(f"{found.name} has no column {', '.join(missing)}; it has {', '.join(raw.column_names)}")
@@ -75,44 +74,3 @@ def read_hub(found: HubName, text_column: str, label_column: str) -> tuple[Datas
     if unused := [name for name in order if name not in set(names)]:
         reading.note(f"{found.name}: no texts of {', '.join(unused[:5])}, so no class of that name")
     return build([str(row) for row in range(1, len(texts) + 1)], texts, names, order), reading
-
-
-def _load(found: HubName) -> Dataset:
-    from datasets import load_dataset
-
-    try:
-        _within(PATIENCE, lambda: _ask(found))
-        return load_dataset(found.name, revision=found.revision, split="train", trust_remote_code=False)
-    except Exception as error:  # offline, gone, gated, no train split: many classes, which differ between versions
-        reason = first_line(error)
-        raise MissingError(
-            f"there is no file or folder {found.name!r}, and the Hub's data set of that name could not be loaded "
-            f"({reason}); check the name and the network"
-        ) from error
-
-
-def _ask(found: HubName) -> None:
-    """One question to the Hub, without the minutes of retries that loading would spend; none when offline."""
-    from huggingface_hub import HfApi, constants
-
-    if not constants.HF_HUB_OFFLINE:  # then what was loaded before is read from the cache
-        HfApi().dataset_info(found.name, revision=found.revision, timeout=PATIENCE)
-
-
-def _within(seconds: float, ask: Callable[[], None]) -> None:
-    """Do something in a thread; raise what it raises, or TimeoutError when it takes longer."""
-    raised: list[Exception] = []
-
-    def run() -> None:
-        try:
-            ask()
-        except Exception as error:
-            raised.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if thread.is_alive():
-        raise TimeoutError(f"no answer in {seconds:.0f} seconds")
-    if raised:
-        raise raised[0]
