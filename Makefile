@@ -5,7 +5,7 @@ READY := .venv/.ready
 NN ?=
 ARGS ?=
 
-.PHONY: run test quick lab lessons bench site book web dist bundle links
+.PHONY: run test quick lab lessons bench gpu site book web dist bundle links
 
 run: $(READY)  ## execute all lessons into build/
 	$(BIN)/bertft run
@@ -28,6 +28,9 @@ lessons: $(READY)  ## execute lessons and store their outputs: make lessons NN="
 
 bench: $(READY)  ## measure ratios against peers: make bench ARGS="--only headlines --pairs 3"
 	$(BIN)/python -m benchmarks $(ARGS)
+
+gpu: $(READY)  ## on a machine with a GPU: its tests and all lessons at its profile, as a table in build/gpu
+	$(BIN)/python -m benchmarks.gpu
 
 site: $(READY)  ## build the website into build/site
 	$(BIN)/bertft site --out build/site

@@ -19,3 +19,5 @@ VERSIONS = {
     "papermill": "2.7.0",
     "nbval": "0.11.0",
 }
+# The oldest and the newest with which lessons are executed: a hosted notebook's, and that of the lock.
+TRANSFORMERS = ("5.15", "5.23")

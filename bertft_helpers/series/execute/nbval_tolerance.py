@@ -43,6 +43,8 @@ class LessonCell(IPyNbCell):
 
     def compare_outputs(self, test: list, ref: list, skip_compare: Any = None) -> bool:
         """Whether the new outputs are the stored ones; otherwise ``comparison_traceback`` says what differs."""
+        if "setup" in self.cell.metadata.get("tags", []):
+            return True  # it speaks of the machine and its versions, on which the lesson's outputs must not depend
         if (now := count_figures(test)) != (stored := count_figures(ref)):
             self.comparison_traceback = [f"figures stored: {dict(stored)}, figures shown now: {dict(now)}"]
             return False
