@@ -7,7 +7,7 @@ import numbers
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -18,11 +18,22 @@ from bertft_helpers.reading.columns import repair_name
 from bertft_helpers.reading.records import HALF_CHARACTER
 from bertft_helpers.reading.report import RowNumbers
 
-__all__ = ["ALIKE", "NUMBER", "SEVERAL", "WHOLE", "about_names", "name_labels", "order_names", "wrong_label"]
+__all__ = [
+    "ALIKE",
+    "LONG_NAME",
+    "NUMBER",
+    "SEVERAL",
+    "WHOLE",
+    "about_names",
+    "name_labels",
+    "order_names",
+    "wrong_label",
+]
 
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 WHOLE = re.compile(r"(-?[0-9]+)\.0+")
 ALIKE = 8  # groups of names that are told
+LONG_NAME = 5  # letters; in shorter ones another letter is mostly another word
 SEVERAL = "a list of labels"
 _REMEDY = {
     False: "Labels must be names or numbers: fill or remove these rows",
@@ -114,6 +125,11 @@ def about_names(names: Sequence[str]) -> list[str]:
     ]
     if len(groups) > ALIKE:
         found.append(f"{len(groups) - ALIKE} more groups of classes look alike")
+    found += [
+        f"the classes {name!r} ({counts[name]} rows) and {longer!r} ({counts[longer]} rows) differ by one letter; "
+        "they are different classes here"
+        for name, longer in _one_letter_apart(alike)[:ALIKE]
+    ]
     are_numbers = {name for name in counts if NUMBER.fullmatch(name)}
     if are_numbers and len(are_numbers) < len(counts):
         others = ", ".join(map(repr, order_names(set(counts) - are_numbers)[:5]))
@@ -128,6 +144,20 @@ def about_names(names: Sequence[str]) -> list[str]:
     if "-1" in counts:
         found.append(f"-1 is a class here, with {counts['-1']} rows; in some files it marks a missing label")
     return found
+
+
+def _one_letter_apart(alike: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
+    """Pairs of names, the first of each group alike, of which one has a letter more: a plural, a slip of a finger.
+
+    Such a letter is an s at the end, or in names of five letters or more any but the first.
+    """
+    pairs = []
+    for longer in alike:
+        last = len(longer) - 1
+        places = range(1, last + 1) if last >= LONG_NAME else [last] if longer.endswith("s") and last >= 3 else []
+        shorter = {longer[:place] + longer[place + 1 :] for place in places if longer[place].isalpha()}
+        pairs += [(alike[name][0], alike[longer][0]) for name in sorted(shorter & alike.keys())]
+    return pairs
 
 
 def _of_several(names: Iterable[str]) -> list[str]:
