@@ -262,6 +262,16 @@ def test_a_tokenizer_that_may_be_another_models_is_noted(tmp_path: Path) -> None
     assert "pads with entry 9, its model with 0" in " ".join(TextClassifier.load(whole).notes)
 
 
+def test_two_files_of_one_tokenizer_that_differ_are_noted(tmp_path: Path) -> None:
+    """They are of one size, so nothing else can tell; with one of the two, only the missing manifest is noted."""
+    folder = foreign_classifier(tmp_path / "model", vocab_size=len(WORDS))
+    for words, differs in ((WORDS, False), ([*WORDS[:-2], WORDS[-1], WORDS[-2]], True)):
+        (folder / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
+        notes = " ".join(TextClassifier.load(folder).notes)
+        assert ("tokenizer.json and vocab.txt in" in notes) == ("differ in 2 entries" in notes) == differs
+        assert "no manifest.json" in notes
+
+
 def test_weights_in_several_files_are_one_model(tmp_path: Path) -> None:
     whole = TextClassifier.load(foreign_classifier(tmp_path / "whole"))
     folder = foreign_classifier(tmp_path / "parts", max_shard_size="5kB")

@@ -63,7 +63,21 @@ def doubts_about(tokenizer: PreTrainedTokenizerBase, folder: Path) -> list[str]:
             f"the tokenizer in {folder} pads with entry {tokenizer.pad_token_id}, its model with {pad}: they may be of "
             "two models"
         )
+    if differing := _differing_entries(tokenizer, folder):
+        found.append(
+            f"tokenizer.json and vocab.txt in {folder} differ in {differing:,} entries, so one was altered or is "
+            "another model's; the first was read, compare both with where they come from"
+        )
     return found
+
+
+def _differing_entries(tokenizer: PreTrainedTokenizerBase, folder: Path) -> int:
+    """How many words of ``vocab.txt`` have another number in ``tokenizer.json``; 0 where one of them is missing."""
+    list_of_words = folder / "vocab.txt"
+    if not list_of_words.is_file() or not (folder / "tokenizer.json").is_file():
+        return 0
+    words = list_of_words.read_text(encoding="utf-8", errors="replace").rstrip("\n").split("\n")
+    return sum(tokenizer.convert_tokens_to_ids(word.rstrip("\r")) != number for number, word in enumerate(words))
 
 
 def _require_vocabulary(folder: Path) -> None:
