@@ -36,6 +36,7 @@ INFRASTRUCTURE = {
     "errors": "messages",
     "failures": "checks and messages, and the same batch in halves",
     "first_token": "the same numbers with less work; lesson 24 says what it leaves out",
+    "hub": "downloads, verified, and messages",
     "files": "writing as a whole or not at all, locks, leftovers",
     "tables": "reading files: checks and messages around the modules for each kind",
     "validation": "checks and messages",
