@@ -1,4 +1,4 @@
-"""Schematics of what training computes: the loss of one text, one step of two weights. Each returns a Figure."""
+"""Schematics of what training computes: a loss, a clipped gradient, a step of two weights; all return Figures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from bertft_helpers.drawing import FAINT, NORMAL, ROLES, SMALLEST, Box, Point, Sheet, shortened, widest
 
-__all__ = ["PLANE", "Move", "cross_entropy", "row_and_column", "weight_step"]
+__all__ = ["PLANE", "Move", "clipping", "cross_entropy", "row_and_column", "weight_step"]
 
 PLANE = 3.6  # inches along the longer side of the plane of two weights
 
@@ -51,8 +51,40 @@ def weight_step(
         sheet.arrow(place(start), place(end), dashed=True, colour=ROLES[move.role][1])
     x, y = place(start)
     sheet.block(x - 0.06, y - 0.06, 0.12, 0.12, role="token")
-    _key(sheet, plane.right + 0.3, [*moves, *beside], len(moves))
+    _start_and_key(sheet, plane.right + 0.3, [*moves, *beside], len(moves))
     return sheet.figure(title)
+
+
+def clipping(long: Point, short: Point, threshold: float, title: str = "") -> Figure:
+    """The gradients of two weights as arrows: a long one, what two ways of clipping make of it, and a short one.
+
+    By norm it ends on the circle of radius ``threshold``, by value in the square of the same half width.
+    """
+    across, up = long
+    factor = min(1.0, threshold / float(np.hypot(across, up)))
+    by_norm = factor * across, factor * up
+    by_value = max(-threshold, min(threshold, across)), max(-threshold, min(threshold, up))
+    moves = [
+        Move(f"a long gradient: {_vector(long)}", long, "loss"),
+        Move(f"clipped by norm: {_vector(by_norm)}", by_norm, "trained"),
+        Move(f"clipped by value: {_vector(by_value)}", by_value, "segment"),
+        Move(f"a short gradient stays as it is: {_vector(short)}", short, "position"),
+    ]
+    sheet, scale = Sheet(), PLANE / (threshold + max(abs(across), abs(up), threshold))
+    radius = scale * threshold
+    sheet.disc((0, 0), radius, radius)
+    corners = [(-radius, -radius), (radius, -radius), (radius, radius), (-radius, radius), (-radius, -radius)]
+    for start, end in pairwise(corners):
+        sheet.arrow(start, end, colour=ROLES["segment"][1], head=False)
+    for move in moves:
+        sheet.arrow((0, 0), (scale * move.by[0], -scale * move.by[1]), colour=ROLES[move.role][1])
+    sheet.text((0, radius + 0.2), f"circle and square: {threshold:g}", SMALLEST, colour=FAINT)
+    _key(sheet, scale * max(across, threshold) + 0.4, -radius, moves)
+    return sheet.figure(title)
+
+
+def _vector(point: Point) -> str:
+    return f"({point[0]:.2f}, {point[1]:.2f}), length {np.hypot(*point):.2f}".replace("-", "−")
 
 
 def _axes(sheet: Sheet, plane: Box, origin: Point) -> None:
@@ -65,12 +97,16 @@ def _axes(sheet: Sheet, plane: Box, origin: Point) -> None:
     sheet.text((plane.x, plane.y - 0.16), "↑ second weight", SMALLEST, "left", FAINT)
 
 
-def _key(sheet: Sheet, x: float, moves: Sequence[Move], solid: int) -> None:
+def _start_and_key(sheet: Sheet, x: float, moves: Sequence[Move], solid: int) -> None:
     sheet.block(x + 0.19, 0.14, 0.12, 0.12, role="token")
     sheet.text((x + 0.65, 0.2), "where the two weights are now", NORMAL, "left")
-    for row, move in enumerate(moves, start=1):
-        y = 0.2 + 0.5 * row
-        sheet.arrow((x, y), (x + 0.5, y), dashed=row > solid, colour=ROLES[move.role][1])
+    _key(sheet, x, 0.7, moves, solid)
+
+
+def _key(sheet: Sheet, x: float, top: float, moves: Sequence[Move], solid: int | None = None) -> None:
+    for row, move in enumerate(moves):
+        y = top + 0.5 * row
+        sheet.arrow((x, y), (x + 0.5, y), dashed=solid is not None and row >= solid, colour=ROLES[move.role][1])
         sheet.text((x + 0.65, y), move.name, NORMAL, "left")
 
 

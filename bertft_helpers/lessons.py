@@ -7,13 +7,14 @@ import html
 import io
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["check", "exercise", "expect_error", "show", "show_page", "show_table"]
+__all__ = ["check", "exercise", "expect_error", "live_picture", "show", "show_page", "show_table"]
 
 
 def check(
@@ -77,13 +78,31 @@ def exercise(name: str) -> Iterator[None]:
 
 def show(figure: Figure, alt: str) -> None:
     """Display a figure as PNG; ``alt`` says in words what it shows, for people who cannot see it."""
+    _publish_figure(figure, alt)
+
+
+def live_picture(alt: str) -> Callable[[Figure], None]:
+    """A function that shows a figure and, called again, replaces it: one picture on the page, and one when stored.
+
+    ``alt`` says in words what all these figures show.
+    """
+    place, shown = uuid4().hex, False
+
+    def draw(figure: Figure) -> None:
+        nonlocal shown
+        _publish_figure(figure, alt, transient={"display_id": place}, update=shown)
+        shown = True
+
+    return draw
+
+
+def _publish_figure(figure: Figure, alt: str, **place: Any) -> None:
     from IPython.display import publish_display_data
 
     png = io.BytesIO()
     figure.savefig(png, format="png")
-    publish_display_data(
-        {"image/png": png.getvalue(), "text/plain": f"Figure: {alt}"}, metadata={"image/png": {"alt": alt}}
-    )
+    data = {"image/png": png.getvalue(), "text/plain": f"Figure: {alt}"}
+    publish_display_data(data, metadata={"image/png": {"alt": alt}}, **place)
 
 
 def show_table(rows: Sequence[Sequence[object]], headers: Sequence[str]) -> None:

@@ -73,6 +73,7 @@ def weight_step(count: int) -> Figure:
 
 DRAWINGS: dict[str, Draw] = {
     "weight_step": weight_step,
+    "clipping": lambda n: arithmetic.clipping((n, -n / 3), (0.4, 0.5), 1.0 + 3 * (n % 3), "Clipping"),
     "cross_entropy": lambda n: arithmetic.cross_entropy(tokens(n), [*numbers(n)[1:, 0], 9.0], n - 1, "A loss"),
     "row_and_column": lambda n: arithmetic.row_and_column(
         1000 * np.eye(n, dtype=int), [f"{token(k)} {k}" for k in range(n)], n - 1, "Counts"
@@ -198,6 +199,13 @@ def test_an_attention_head_shows_the_numbers_that_follow_from_query_keys_and_val
     figure = diagrams.attention_head(["a", "b"], 1, [2], [[0], [1]], [[10], [20]])
     expected = {"0.00", "2.00", "0.12", "0.88", "(1.19)", "(17.62)", "(18.81)"}
     assert expected <= set(shown(figure))
+
+
+def test_a_clipped_gradient_is_written_with_its_length() -> None:
+    # (3, 4) is 5 long: by norm to 2 it becomes (1.2, 1.6), by value (2, 2), which is √8 = 2.83 long
+    words = " ".join(shown(arithmetic.clipping((3, 4), (0, 1), 2)))
+    expected = ("(3.00, 4.00), length 5.00", "(1.20, 1.60), length 2.00", "(2.00, 2.00), length 2.83")
+    assert all(vector in words for vector in (*expected, "(0.00, 1.00), length 1.00"))
 
 
 def test_a_mask_takes_the_weight_from_padding_and_gives_it_to_the_rest() -> None:

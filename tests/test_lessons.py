@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+
+import nbformat
 import pytest
 from matplotlib.figure import Figure
+from nbclient import NotebookClient
 
 from bertft_helpers.lessons import check, exercise, expect_error, show, show_page, show_table
 
@@ -128,3 +132,24 @@ def test_a_figure_comes_as_png_with_its_alt_text(displayed: list[tuple[dict, dic
     assert data["image/png"].startswith(b"\x89PNG")
     assert data["text/plain"] == "Figure: Nothing is drawn."
     assert metadata == {"image/png": {"alt": "Nothing is drawn."}}
+
+
+@pytest.mark.slow
+def test_a_live_picture_replaces_itself_and_one_is_stored() -> None:
+    source = """
+from matplotlib.figure import Figure
+from bertft_helpers.lessons import live_picture
+first, second = live_picture("A curve."), live_picture("Another.")
+for inches in (1, 2, 3):
+    first(Figure((inches, 1), dpi=100))
+second(Figure((4, 1), dpi=100))
+"""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    NotebookClient(notebook, timeout=600).execute()
+    outputs = notebook.cells[0].outputs
+    assert [output["data"]["text/plain"] for output in outputs] == ["Figure: A curve.", "Figure: Another."]
+    assert [width_of_png(base64.b64decode(output["data"]["image/png"])) for output in outputs] == [300, 400]
+
+
+def width_of_png(png: bytes) -> int:
+    return int.from_bytes(png[16:20], "big")

@@ -52,9 +52,6 @@ LONGEST_IN_SHORT = 15  # lines, blank ones not counted
 # Lessons that still begin with the old shape, without "In short". The list only shrinks: see wrong_shape.
 # fmt: off
 OLD_SHAPE = {
-    "20",
-    "21",
-    "22",
     "27",
     "28",
     "30",
