@@ -53,7 +53,6 @@ LONGEST_IN_SHORT = 15  # lines, blank ones not counted
 # fmt: off
 OLD_SHAPE = {
     "27",
-    "28",
     "30",
 }
 # fmt: on
