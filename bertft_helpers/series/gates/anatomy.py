@@ -53,7 +53,6 @@ LONGEST_IN_SHORT = 15  # lines, blank ones not counted
 # fmt: off
 OLD_SHAPE = {
     "27",
-    "30",
 }
 # fmt: on
 FEWEST_CELLS, MOST_CELLS = 12, 35  # with code: less is no lesson, more is two
