@@ -58,6 +58,13 @@ class Summary:
         return round((1 - self.accuracies[0]) * self.texts["test"])
 
     @property
+    def caught(self) -> int:
+        """How many of the mistakes lie below the limit, where a person looks."""
+        if self.abstention is None:
+            return 0
+        return round((1 - self.abstention.answered) * (1 - self.abstention.right_below) * self.texts["test"])
+
+    @property
     def weakest(self) -> Mapping[str, Any] | None:
         """The class of which the smallest share is recognised, among those of ``FEW`` test texts or more."""
         enough = [row for row in self.classes if row["texts"] >= FEW]
@@ -102,7 +109,8 @@ def summary_page(summary: Summary) -> str:
     }
     source = files("bertft_helpers.own_texts").joinpath("summary.html.j2").read_text(encoding="utf-8")
     own = {field.name: getattr(summary, field.name) for field in dataclasses.fields(summary)}
-    return environment.from_string(source).render(**own, mistakes=summary.mistakes, weakest=summary.weakest)
+    own |= {name: getattr(summary, name) for name in ("mistakes", "caught", "weakest")}
+    return environment.from_string(source).render(**own)
 
 
 def duration(seconds: float) -> str:
