@@ -52,7 +52,6 @@ LONGEST_IN_SHORT = 15  # lines, blank ones not counted
 # Lessons that still begin with the old shape, without "In short". The list only shrinks: see wrong_shape.
 # fmt: off
 OLD_SHAPE = {
-    "27",
 }
 # fmt: on
 FEWEST_CELLS, MOST_CELLS = 12, 35  # with code: less is no lesson, more is two
