@@ -14,7 +14,7 @@ test: $(READY)  ## everything that CI runs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist worksteal
 	OMP_NUM_THREADS=1 $(BIN)/bertft check --execute --jobs 2
 
 quick: $(READY)  ## the tests that take seconds

@@ -197,6 +197,16 @@ def _second_look(texts: str, usual: int, few: int) -> Family:
     return Family(texts, "second_look", tuple(contrasts))
 
 
+def _quick_training() -> Family:
+    """Are models that were trained quicker as good as those of the exact way?"""
+    ways = {"bfloat16, dropout drawn as bytes": "bfloat16", "float32, dropout drawn as bytes": "float32"}
+    contrasts = [
+        Contrast(name, "the exact way", {"precision": precision, "masks": "bytes"}, {"masks": "torch"})
+        for name, precision in ways.items()
+    ]
+    return Family("quick_training", "quick_training", tuple(contrasts))
+
+
 FAMILIES = {
     family.name: family
     for family in (
@@ -212,6 +222,7 @@ FAMILIES = {
         _early_stopping(),
         _second_look("headlines drawn again", 60, 10),
         _second_look("lead or later", 150, 25),
+        _quick_training(),
     )
 }
 
