@@ -20,7 +20,7 @@ from scipy import stats
 from bertft_helpers.errors import UserError
 from bertft_helpers.evaluation import bootstrap_interval
 
-__all__ = ["Difference", "Verdict", "compare", "holm", "judge", "paired_difference", "summarize", "verdict"]
+__all__ = ["Difference", "Verdict", "compare", "holm", "judge", "paired_difference", "summarize"]
 
 _LEVEL = 0.05  # the chance of one false finding or more in a family
 
@@ -115,17 +115,6 @@ def compare(
     seeds = one.index.intersection(other.index).sort_values()
     both = one[seeds].notna() & other[seeds].notna()
     return paired_difference(one[seeds][both], other[seeds][both], lost=int((~both).sum()))
-
-
-def verdict(difference: Difference, first: str, second: str) -> str:
-    """One sentence that calls nothing better inside the seeds' spread."""
-    interval = f"95 % interval {difference.low:+.3f} to {difference.high:+.3f}, {difference.pairs} seeds"
-    if not difference.is_clear:
-        return (
-            f"no difference beyond the seeds' spread between {first} and {second} ({difference.mean:+.3f}, {interval})"
-        )
-    better, worse = (first, second) if difference.mean > 0 else (second, first)
-    return f"{better} is better than {worse} by {abs(difference.mean):.3f} ({interval})"
 
 
 @dataclasses.dataclass(frozen=True)

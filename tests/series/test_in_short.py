@@ -9,11 +9,10 @@ from conftest import Silent, write_lesson
 
 from bertft_helpers.series.catalogue import Lesson, find_lessons
 from bertft_helpers.series.execute.runner import run_lessons
-from bertft_helpers.series.gates.anatomy import OLD_SHAPE
 from bertft_helpers.series.notebook import numbered_code_cells, read_notebook, tags
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-LESSONS = [lesson for lesson in find_lessons(NOTEBOOKS) if lesson.number not in OLD_SHAPE]
+LESSONS = find_lessons(NOTEBOOKS)
 
 pytestmark = pytest.mark.slow
 

@@ -1,4 +1,4 @@
-"""Means with intervals, paired differences and a verdict that calls nothing better inside the spread."""
+"""Means with intervals, paired differences and verdicts by one policy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from bertft_helpers.studies.summaries import compare, holm, judge, paired_difference, summarize, verdict
+from bertft_helpers.studies.summaries import compare, holm, judge, paired_difference, summarize
 
 ROWS = pd.DataFrame(
     {
@@ -47,14 +47,6 @@ def test_cells_are_paired_by_seed_and_runs_that_raised_are_left_out() -> None:
     assert found.mean == pytest.approx(np.mean([0.90 - 0.80, 0.20 - 0.82, 0.94 - 0.86]))
     with pytest.raises(ValueError, match="no factor batch; the columns are rate, seed, accuracy"):
         compare(ROWS, {"batch": 2}, {"rate": 1})
-
-
-def test_the_verdict_is_plain() -> None:
-    clear = paired_difference([0.9, 0.91, 0.92], [0.8, 0.81, 0.83])
-    assert verdict(clear, "warm-up", "none").startswith("warm-up is better than none by 0.097 (95 % interval +0.082")
-    assert verdict(paired_difference([0.8, 0.81, 0.83], [0.9, 0.91, 0.92]), "none", "warm-up").startswith("warm-up is")
-    unclear = paired_difference([0.9, 0.8, 0.7], [0.8, 0.9, 0.7])
-    assert verdict(unclear, "a", "b").startswith("no difference beyond the seeds' spread between a and b (+0.000")
 
 
 def test_one_pair_has_no_spread() -> None:

@@ -22,7 +22,6 @@ __all__ = [
     "LONGEST_READ",
     "MOST_CELLS",
     "NAMED_GATES",
-    "OLD_SHAPE",
     "SHORTEST_READ",
     "SOLUTION_BEGIN",
     "SOLUTION_END",
@@ -49,11 +48,6 @@ Finding = tuple[int | None, str]
 HEADINGS = ("Check", "What goes wrong", "Choices", "Exercises", "Takeaways")
 LONGEST_CELL = 40  # lines
 LONGEST_IN_SHORT = 15  # lines, blank ones not counted
-# Lessons that still begin with the old shape, without "In short". The list only shrinks: see wrong_shape.
-# fmt: off
-OLD_SHAPE = {
-}
-# fmt: on
 FEWEST_CELLS, MOST_CELLS = 12, 35  # with code: less is no lesson, more is two
 SHORTEST_READ, LONGEST_READ = 10, 25  # minutes
 STATED_READ = re.compile(r"\*\*Time\*\* about (\d+) minutes\s+to\s+read")
@@ -70,13 +64,10 @@ def wrong_title(name: str, notebook: NotebookNode) -> Iterator[Finding]:
         yield 1, f"must be text that begins with {expected!r}"
 
 
-def wrong_shape(name: str, notebook: NotebookNode) -> Iterator[Finding]:
+def wrong_shape(_name: str, notebook: NotebookNode) -> Iterator[Finding]:
     """The answer in words, a folded set-up cell, the answer in plain code: what a reader in a hurry needs."""
-    found = [finding for gate in (unanswered, shown_setup, wrong_in_short) for finding in gate(notebook)]
-    if number_of(name) not in OLD_SHAPE:
-        yield from found
-    elif not found:
-        yield None, "has the new shape: take its number off OLD_SHAPE in series/gates/anatomy.py"
+    for gate in (unanswered, shown_setup, wrong_in_short):
+        yield from gate(notebook)
 
 
 def unanswered(notebook: NotebookNode) -> Iterator[Finding]:

@@ -11,7 +11,6 @@ import pytest
 from conftest import code, complete_lesson, text, write_lesson
 
 from bertft_helpers.series.catalogue import SERIES
-from bertft_helpers.series.gates.anatomy import OLD_SHAPE, wrong_shape
 from bertft_helpers.series.gates.check import check_folder, check_lesson
 from bertft_helpers.series.stamp import UNSTAMPED, setup_source
 
@@ -198,24 +197,6 @@ def test_two_ignored_cells_of_thirteen_are_too_many(tmp_path: Path) -> None:
 def test_one_ignored_cell_of_thirteen_with_a_reason_is_fine(tmp_path: Path) -> None:
     ignored = code("# not compared: seconds differ\nwords = N_WORDS\nprint(words)", "nbval-ignore-output")
     assert anatomy(tmp_path, replace(COUNTING, ignored)) == []
-
-
-def shape(name: str, cells: list[nbformat.NotebookNode]) -> list[str]:
-    return [says for _, says in wrong_shape(name, nbformat.v4.new_notebook(cells=cells))]
-
-
-def test_a_lesson_of_the_old_shape_is_excused_only_as_long_as_it_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bertft_helpers.series.gates.anatomy.OLD_SHAPE", frozenset({"05"}))
-    old, new = [code("print(1)")], complete_lesson()
-    assert shape("05_x", old) == []
-    assert shape("05_x", new) == ["has the new shape: take its number off OLD_SHAPE in series/gates/anatomy.py"]
-    assert shape("06_x", new) == []
-    assert shape("06_x", old) != []
-
-
-def test_the_list_of_the_old_shape_never_grows() -> None:
-    assert len(OLD_SHAPE) <= 11  # lower this number with the list
-    assert min(OLD_SHAPE) >= "20"
 
 
 def linked(path: Path, *targets: str) -> None:
