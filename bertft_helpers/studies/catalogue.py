@@ -119,7 +119,10 @@ def _second_look() -> Study:
         cells += [{**base, "learning_rate": rate} for rate in (1e-5, 1e-3, 3e-3)]
         cells += [{**base, "per_class": few}, {**base, "per_class": few, "epochs": 15}]
         cells += [{**base, "per_class": few, "frozen": "features, tuned"}]
-    quick = {"precision": "bfloat16", "masks": "bytes"}  # as the rows were made; ``quick_training`` compares the ways
+    quick: dict[str, Any] = {
+        "precision": "bfloat16",
+        "masks": "bytes",
+    }  # as the rows were made; ``quick_training`` compares the ways
     study = _study("second_look", cells)
     measure = functools.partial(recipes.measure, **quick)
     return dataclasses.replace(study, settings={**study.settings, **quick}, measure=measure)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import nbformat
 import numpy as np
@@ -13,14 +14,16 @@ from scipy import stats
 from bertft_helpers.series.catalogue import find_lessons
 from bertft_helpers.studies.catalogue import STUDIES, stored_results
 from bertft_helpers.studies.families import FAMILIES, Family, find_family, verdicts_of
-from bertft_helpers.studies.summaries import Verdict
+from bertft_helpers.studies.summaries import Verdict, compare, judge
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
-def cell(rows: pd.DataFrame, chosen: dict) -> pd.Series:
+def stored_cell(rows: pd.DataFrame, chosen: dict) -> pd.Series:
     """The rows of a cell by seed, found without the package's own search."""
     for name, wanted in chosen.items():
         rows = rows[rows[name].isna()] if wanted is None else rows[rows[name] == wanted]
-    return rows.set_index("seed")
+    return rows.drop_duplicates("seed").set_index("seed")
 
 
 def worked_out_again(family: Family) -> list[tuple[float, float, float]]:
@@ -29,7 +32,7 @@ def worked_out_again(family: Family) -> list[tuple[float, float, float]]:
     rows = rows if family.reshape is None else family.reshape(rows)
     means, differ, same = [], [], []
     for contrast in family.contrasts:
-        one, other = (cell(rows, dict(chosen))[family.value] for chosen in (contrast.one, contrast.other))
+        one, other = (stored_cell(rows, dict(chosen))[family.value] for chosen in (contrast.one, contrast.other))
         gaps = (one - other).dropna()
         means.append(gaps.mean())
         differ.append(stats.ttest_1samp(gaps, 0).pvalue)
@@ -77,24 +80,80 @@ def test_an_unknown_family_lists_those_there_are() -> None:
         find_family("tea")
 
 
+TOLD = re.compile(
+    r"(?:lies (?P<side>above|below) .* by (?P<by>[\d.]+)"
+    r"|against .*: (?:open|the same within (?P<bound>[\d.]+)) \((?P<mean>[+-][\d.]+);)"
+    r".*interval (?P<low>[+-][\d.]+) to (?P<high>[+-][\d.]+), Holm p (?P<p>[<=] [\d.]+), (?P<seeds>\d+) seeds"
+)
+
+
+def cells_of(number: str) -> list[nbformat.NotebookNode]:
+    path = next(lesson.path for lesson in find_lessons(NOTEBOOKS) if lesson.number == number)
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+
+
 def printed_verdicts(number: str) -> list[str]:
     """The lines of a lesson's stored outputs that hold a verdict."""
-    path = next(lesson.path for lesson in find_lessons() if lesson.number == number)
-    texts = [
-        output.get("text", "")
-        for notebook_cell in nbformat.read(path, as_version=4).cells
-        for output in notebook_cell.get("outputs", [])
+    texts = [output.get("text", "") for cell in cells_of(number) for output in cell.outputs]
+    return [line for text in texts for line in text.splitlines() if "Holm p" in line and " seeds" in line]
+
+
+@pytest.mark.parametrize("number", ["25", "26", "27", "28", "29"])
+def test_a_lesson_prints_of_a_family_what_its_rows_say_today(number: str) -> None:
+    verdicts = [found for name in FAMILIES for found in verdicts_of(name)]
+    told = printed_verdicts(number)
+    of_families = [
+        line
+        for line in told
+        if any(f"{one.first} {word} {one.second}" in line for one in verdicts for word in ("lies above", "lies below"))
+        or any(f"{one.first} against {one.second}:" in line for one in verdicts)
     ]
-    return [line for text in texts for line in text.splitlines() if "Holm p" in line]
+    assert of_families
+    assert [line for line in of_families if not any(str(verdict) in line for verdict in verdicts)] == []
 
 
-@pytest.mark.parametrize("number", ["25", "26", "27", "28", "29", "30"])
-def test_a_lessons_verdicts_on_a_study_are_those_of_its_rows(number: str) -> None:
-    """What a lesson prints of ten seeds it prints as the stored rows say today; each lesson prints some."""
-    known = [str(found) for name in FAMILIES for found in verdicts_of(name)]
-    told = [line for line in printed_verdicts(number) if "10 seeds" in line]
-    assert told
-    assert [line for line in told if not any(verdict in line for verdict in known)] == []
+@pytest.mark.parametrize("number", ["19", "25", "26", "27", "28", "29", "30"])
+def test_the_words_of_every_printed_verdict_follow_from_its_numbers(number: str) -> None:
+    lines = printed_verdicts(number)
+    assert lines
+    for line in lines:
+        found = TOLD.search(line)
+        assert found, line
+        low, high, seeds = float(found["low"]), float(found["high"]), int(found["seeds"])
+        mean, p = float(found["by"] or found["mean"]), float(found["p"][2:])
+        assert (low + high) / 2 == pytest.approx(mean, abs=0.0011), line
+        assert (found["side"] is not None) == (p < 0.05 or found["p"] == "< 0.001"), line
+        reach = (high - low) / 2
+        if reach > 0.001:
+            error = (reach - 0.0005) / stats.t.ppf(0.975, seeds - 1)  # the numbers are rounded to three places
+            alone = 2 * stats.t.sf((abs(mean) + 0.0005) / error, seeds - 1)
+            assert alone <= p + 0.001, line  # a family never makes a contrast surer
+        if found["side"]:
+            assert low >= 0, line
+        if found["bound"]:
+            inner = reach * stats.t.ppf(0.95, seeds - 1) / stats.t.ppf(0.975, seeds - 1)
+            assert abs(mean) + inner <= float(found["bound"]) + 0.0011, line
+
+
+def test_the_conclusion_of_lesson_30_comes_out_again_by_scipy() -> None:
+    """Its contrasts lie across the studies; the cell that names them is run, and its verdicts are worked out anew."""
+    (cell,) = [cell for cell in cells_of("30") if "CONTRASTS = {" in cell.source]
+    space: dict = {"stored_results": stored_results, "compare": compare, "judge": judge}
+    exec(cell.source, space)
+    gaps = [
+        (
+            stored_cell(stored_results(study), dict(one))[space["value_of"].get(study, "accuracy")]
+            - stored_cell(stored_results(study), dict(other))[space["value_of"].get(study, "accuracy")]
+        ).dropna()
+        for study, one, other in space["CONTRASTS"].values()
+    ]
+    p_values = by_definition([stats.ttest_1samp(gap, 0).pvalue for gap in gaps])
+    expected = {pair: (gap.mean(), p) for pair, gap, p in zip(space["CONTRASTS"], gaps, p_values, strict=True)}
+    for verdict in space["verdicts"]:
+        assert (verdict.difference.mean, verdict.p) == pytest.approx(expected[verdict.first, verdict.second], abs=1e-9)
+    assert [str(verdict) for verdict in space["verdicts"]] == [
+        line for output in cell.outputs for line in output.get("text", "").splitlines() if "Holm p" in line
+    ]
 
 
 def test_a_verdict_counts_the_seeds_that_a_failed_run_lost() -> None:
