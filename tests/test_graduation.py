@@ -86,6 +86,7 @@ BORROWED_EARLY = {  # what lessons use before the lesson that writes it out
     "11": FROZEN_FEATURES,
     "12": FROZEN_FEATURES,
     "14": FROZEN_FEATURES,  # which pooling suits the checkpoint
+    "21": {"evaluation.evaluate", "evaluation.predict"},  # what a run does to texts that it doesn't train on
 }
 
 
