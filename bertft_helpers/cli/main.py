@@ -166,16 +166,19 @@ def write_map(
     ] = None,
     notebooks: Folder = None,
 ) -> None:
-    """Write notebooks/README.md: question, lesson, graduates, minutes to read and to run, memory; and the picture."""
+    """Write notebooks/README.md (question, lesson, graduates, minutes, memory), its picture, results/README.md."""
     from bertft_helpers.series import catalogue, overview
     from bertft_helpers.series.hosted import COSTS
+    from bertft_helpers.studies.overview import studies_text
 
     folder = notebooks or catalogue.find_folder()
     costs = overview.known_costs(run_file)
     (folder / "README.md").write_text(overview.map_text(folder, costs), encoding="utf-8")
     COSTS.write_text(overview.costs_text(costs), encoding="utf-8")
     (folder / overview.PICTURE).write_bytes(overview.picture_of(folder))
-    answer(f"wrote {folder.name}/README.md")
+    (folder / "results").mkdir(exist_ok=True)
+    (folder / "results" / "README.md").write_text(studies_text(), encoding="utf-8")
+    answer(f"wrote {folder.name}/README.md and {folder.name}/results/README.md")
 
 
 @app.command()

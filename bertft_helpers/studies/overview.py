@@ -1,0 +1,43 @@
+"""What the stored studies are and what they cost: the text of ``notebooks/results/README.md``."""
+
+from __future__ import annotations
+
+from bertft_helpers.studies.catalogue import STUDIES, stored_results
+from bertft_helpers.studies.experiments import Study
+from bertft_helpers.studies.families import FAMILIES
+
+__all__ = ["studies_text"]
+
+_INTRODUCTION = """# The stored studies
+
+Every row is one run: its settings, its seed and what was measured. `bertft study NAME` runs what is missing, and a test
+runs some rows of each study again. "Families" are the contrasts that a study was made for, named before looking
+(`studies.families`). The runs were made on AMD EPYC processors; the first line of each file holds the settings, the
+number format among them.
+
+This file is written by `bertft map`.
+
+| study | runs | seeds | processor minutes | families |
+|---|---|---|---|---|
+"""
+
+
+def studies_text() -> str:
+    """One line for each stored study with the processor time of its training, and the sum of all."""
+    lines, minutes = [], 0.0
+    for study in STUDIES.values():
+        spent = _minutes(study)
+        minutes += spent
+        families = ", ".join(family.name for family in FAMILIES.values() if family.study == study.name)
+        runs = len(study.cells) * len(study.seeds)
+        lines.append(f"| {study.name} | {runs} | {len(study.seeds)} | {spent:.0f} | {families or '–'} |\n")
+    total = f"\nAll studies together took {minutes / 60:.1f} hours of processor time for training alone.\n"
+    return _INTRODUCTION + "".join(lines) + total
+
+
+def _minutes(study: Study) -> float:
+    """Of all runs. The patience values of ``early_stopping`` read one run, whose longest value counts."""
+    rows = stored_results(study.name)
+    if "patience" in study.factors:
+        rows = rows[rows["patience"] == rows["patience"].max()]
+    return float(rows["seconds"].sum()) / 60
