@@ -118,7 +118,11 @@ def test_being_asked_to_end_ends_as_ctrl_c_does(number: signal.Signals, tmp_path
     )
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     command = subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # nohup around the tests would have it ignored
     )
     assert command.stdout.readline() == b"ready\n"
     command.send_signal(number)
