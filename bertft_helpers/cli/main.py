@@ -202,7 +202,7 @@ def study(
     from bertft_helpers.speed.choice import EXACT, find_choice
     from bertft_helpers.studies.catalogue import find_study
     from bertft_helpers.studies.experiments import run_study
-    from bertft_helpers.studies.families import FAMILIES, verdicts_of
+    from bertft_helpers.studies.families import FAMILIES, told
     from bertft_helpers.studies.ways import in_the_way_of
 
     asked = find_study(name)
@@ -218,8 +218,8 @@ def study(
     answer(f"{path.name}: {len(rows)} runs, {broken} of them raised an error")
     for family in (family for family in FAMILIES.values() if family.study == asked.name):
         answer(f"{family.name}, {family.value}:")
-        for found in verdicts_of(family.name, rows):
-            answer(f"  {found}")
+        for line in told(family.name, rows):
+            answer(f"  {line}")
     raise typer.Exit(1 if broken else 0)
 
 

@@ -12,11 +12,18 @@ from datasets import Dataset, DatasetDict
 from transformers import PreTrainedTokenizerBase
 
 from bertft_helpers.batching import EncodedTexts, encode, truncate
-from bertft_helpers.data import build, clean
+from bertft_helpers.data import clean
 from bertft_helpers.own_texts.alike import removed_as_read
 from bertft_helpers.own_texts.long_texts import without_middle
 from bertft_helpers.own_texts.settings import TaskSettings
-from bertft_helpers.own_texts.sources import digest_of, name_classes, rows_by_class, small_classes, take_parts
+from bertft_helpers.own_texts.sources import (
+    digest_of,
+    name_classes,
+    rows_by_class,
+    small_classes,
+    take_parts,
+    without_classes,
+)
 from bertft_helpers.tables import visible
 
 __all__ = [
@@ -89,7 +96,7 @@ def prepare(
         names = kept.features["label"].names
         reasons = ["small class" if names[label] in left_out else "" for label in kept["label"]]
         kept, ids, removed = _without(reasons, kept, ids, removed)
-        kept = build(kept["id"], kept["text"], [names[label] for label in kept["label"]], names)
+        kept = without_classes(kept, left_out)
     rows = rows_by_class(kept, seed, validation, test)
     parts = take_parts(kept, rows)
     encoded = {part: [ids[row] for row in rows[part]] for part in PARTS}

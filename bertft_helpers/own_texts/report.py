@@ -10,17 +10,16 @@ import base64
 import io
 import time
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
 from numpy.typing import ArrayLike
 
 from bertft_helpers import plots
 from bertft_helpers.evaluation import Predictions
 from bertft_helpers.metrics import accuracy, confusion_matrix, reliability
 from bertft_helpers.own_texts.calibration import with_temperature
+from bertft_helpers.own_texts.pages import render
 from bertft_helpers.own_texts.prepared import PARTS, share_cut
 from bertft_helpers.own_texts.record import TaskRecord
 from bertft_helpers.own_texts.scores import confident_mistakes, frequent_confusions, slices, weakest
@@ -44,12 +43,9 @@ class Picture(NamedTuple):
 
 def report_page(record: TaskRecord) -> str:
     """The page as HTML, ready to be written to a file."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"name": _name, "text": lambda value: visible(str(value), LONGEST_TEXT)}
-    environment.filters |= {"percent": "{:.1%}".format, "number": "{:,.0f}".format, "score": "{:.3f}".format}
-    source = files("bertft_helpers.own_texts").joinpath("report.html.j2").read_text(encoding="utf-8")
-    template = environment.from_string(source)
-    return template.render(**_contents(record))
+    filters = {"name": _name, "text": lambda value: visible(str(value), LONGEST_TEXT)}
+    filters |= {"percent": "{:.1%}".format, "number": "{:,.0f}".format, "score": "{:.3f}".format}
+    return render("report.html.j2", filters, _contents(record))
 
 
 def _contents(record: TaskRecord) -> dict[str, Any]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import numpy as np
-from datasets import ClassLabel, Dataset, DatasetDict
+from datasets import Dataset, DatasetDict
 
-from bertft_helpers.data import read_texts
+from bertft_helpers.data import build, read_texts
 from bertft_helpers.errors import UserError
 from bertft_helpers.own_texts.hub import hub_name, read_hub
 from bertft_helpers.reading.report import FOUND_OUT, Format, Reading, refuse_unused
@@ -27,6 +27,7 @@ __all__ = [
     "small_classes",
     "split_by_class",
     "take_parts",
+    "without_classes",
     "without_small_classes",
 ]
 
@@ -86,30 +87,31 @@ def take_parts(dataset: Dataset, rows: dict[str, list[int]]) -> DatasetDict:
     return DatasetDict({part: Dataset.from_dict(table, features=dataset.features) for part, table in tables.items()})
 
 
-def small_classes(dataset: Dataset) -> dict[str, int]:
-    """The classes with too few texts to be in every part, and how many they have."""
+def small_classes(dataset: Dataset, fewest: int = SMALLEST_CLASS) -> dict[str, int]:
+    """The classes of fewer than ``fewest`` texts (by default: too few to be in every part), and how many they have."""
     counts, names = Counter(dataset["label"]), dataset.features["label"].names
-    return {name: counts[number] for number, name in enumerate(names) if counts[number] < SMALLEST_CLASS}
+    return {name: counts[number] for number, name in enumerate(names) if counts[number] < fewest}
+
+
+def without_classes(dataset: Dataset, left_out: Collection[str]) -> Dataset:
+    """The texts of the other classes, which are numbered anew in the order that they had."""
+    names = dataset.features["label"].names
+    rows = zip(dataset["id"], dataset["text"], dataset["label"], strict=True)
+    kept = [(own_id, text, names[label]) for own_id, text, label in rows if names[label] not in left_out]
+    ids, texts, labels = ([row[column] for row in kept] for column in range(3))
+    return build(ids, texts, labels, names)
 
 
 def without_small_classes(dataset: Dataset, fewest: int) -> tuple[Dataset, list[str]]:
-    """The data set without the classes of fewer than ``fewest`` texts, the others numbered anew, and their names.
+    """The data set without the classes of fewer than ``fewest`` texts, and the names of those.
 
     Raises UserError when fewer than two classes stay, which is what a wrong column of labels looks like.
     """
-    names, labels = dataset.features["label"].names, list(dataset["label"])
-    counts = Counter(labels)
-    staying = [number for number in range(len(names)) if counts[number] >= fewest]
-    if len(staying) < 2:
-        raise UserError(
-            f"only {len(staying)} classes have {fewest} different texts: is that the right column of labels?"
-        )
-    table = dataset[[row for row, label in enumerate(labels) if label in staying]]
-    table["label"] = [staying.index(label) for label in table["label"]]
-    features = dataset.features.copy()
-    features["label"] = ClassLabel(names=[names[number] for number in staying])
-    left_out = [name for number, name in enumerate(names) if number not in staying]
-    return Dataset.from_dict(table, features=features), left_out
+    left_out = small_classes(dataset, fewest)
+    staying = len(dataset.features["label"].names) - len(left_out)
+    if staying < 2:
+        raise UserError(f"only {staying} classes have {fewest} different texts: is that the right column of labels?")
+    return without_classes(dataset, left_out), list(left_out)
 
 
 def at_most(part: Dataset, number: int | None, seed: int) -> Dataset:

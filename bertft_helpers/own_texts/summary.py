@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-
 from bertft_helpers.own_texts.calibration import Abstention, Calibration
+from bertft_helpers.own_texts.pages import render
 from bertft_helpers.tables import visible
 
 __all__ = ["DESCRIBED", "FEW", "LONGEST_NAME", "Summary", "duration", "summary_of", "summary_page"]
@@ -97,8 +95,7 @@ def summary_of(results: Mapping[str, Any]) -> Summary:
 
 def summary_page(summary: Summary) -> str:
     """The page as HTML; every value from the data is escaped, and what would hide or turn around is written out."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {
+    filters = {
         "name": lambda value: visible(str(value), LONGEST_NAME),
         "text": lambda value: visible(str(value), None),
         "percent": lambda share: f"{100 * share:.1f} %",
@@ -107,10 +104,9 @@ def summary_page(summary: Summary) -> str:
         "rate": lambda rate: f"{rate:,.0f} texts a second" if rate >= 1 else f"{60 * rate:,.0f} texts a minute",
         "duration": duration,
     }
-    source = files("bertft_helpers.own_texts").joinpath("summary.html.j2").read_text(encoding="utf-8")
     own = {field.name: getattr(summary, field.name) for field in dataclasses.fields(summary)}
     own |= {name: getattr(summary, name) for name in ("mistakes", "caught", "weakest")}
-    return environment.from_string(source).render(**own)
+    return render("summary.html.j2", filters, own)
 
 
 def duration(seconds: float) -> str:

@@ -11,9 +11,9 @@ from bertft_helpers.errors import UserError
 from bertft_helpers.studies.catalogue import NEVER, stored_results
 from bertft_helpers.studies.experiments import Cell
 from bertft_helpers.studies.recipes import DEPTHS
-from bertft_helpers.studies.summaries import Verdict, compare, judge
+from bertft_helpers.studies.summaries import Difference, TooFewPairs, Verdict, compare, judge
 
-__all__ = ["FAMILIES", "Contrast", "Family", "by_weights_kept", "find_family", "verdicts_of"]
+__all__ = ["FAMILIES", "Contrast", "Family", "by_weights_kept", "find_family", "told", "verdicts_of"]
 
 _MATTERS = 0.02  # accuracy: about what another seed changes, and what nobody would change a recipe for
 _LABELS = {0.0: "clean labels", 0.2: "flipped labels"}
@@ -237,13 +237,32 @@ def find_family(name: str) -> Family:
 def verdicts_of(name: str, rows: pd.DataFrame | None = None) -> list[Verdict]:
     """The verdicts on a family, from the committed rows of its study unless others are given.
 
-    Raises ValueError for an unknown name and for a cell that no run has.
+    Raises ValueError for an unknown name and for a cell that no run has, TooFewPairs where too many runs raised.
     """
     family = find_family(name)
-    rows = stored_results(family.study) if rows is None else rows
-    rows = rows if family.reshape is None else family.reshape(rows)
-    differences = {
-        (contrast.first, contrast.second): compare(rows, contrast.one, contrast.other, family.value)
-        for contrast in family.contrasts
-    }
-    return judge(differences, family.same_within)
+    rows = _prepared(family, stored_results(family.study) if rows is None else rows)
+    return judge({_names(own): _difference(own, family, rows) for own in family.contrasts}, family.same_within)
+
+
+def told(name: str, rows: pd.DataFrame) -> list[str]:
+    """The verdicts in words, then the contrasts of which too many runs raised; these are no part of the family."""
+    family = find_family(name)
+    rows, judged, left = _prepared(family, rows), {}, []
+    for contrast in family.contrasts:
+        try:
+            judged[_names(contrast)] = _difference(contrast, family, rows)
+        except TooFewPairs as error:
+            left.append(f"{contrast.first} against {contrast.second}: {error}")
+    return [*map(str, judge(judged, family.same_within)), *left]
+
+
+def _prepared(family: Family, rows: pd.DataFrame) -> pd.DataFrame:
+    return rows if family.reshape is None else family.reshape(rows)
+
+
+def _names(contrast: Contrast) -> tuple[str, str]:
+    return contrast.first, contrast.second
+
+
+def _difference(contrast: Contrast, family: Family, rows: pd.DataFrame) -> Difference:
+    return compare(rows, contrast.one, contrast.other, family.value)

@@ -20,7 +20,7 @@ from scipy import stats
 from bertft_helpers.errors import UserError
 from bertft_helpers.evaluation import bootstrap_interval
 
-__all__ = ["Difference", "Verdict", "compare", "holm", "judge", "paired_difference", "summarize"]
+__all__ = ["Difference", "TooFewPairs", "Verdict", "compare", "holm", "judge", "paired_difference", "summarize"]
 
 _LEVEL = 0.05  # the chance of one false finding or more in a family
 
@@ -50,6 +50,10 @@ def summarize(rows: pd.DataFrame, by: Sequence[str], value: str = "accuracy", ma
     return pd.DataFrame(lines)
 
 
+class TooFewPairs(UserError):
+    """Fewer than two seeds have both runs of a contrast."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Difference:
     """Mean of paired differences over ``pairs`` seeds with its standard error and its 95 % t interval.
@@ -72,11 +76,6 @@ class Difference:
         """The upper end of the interval."""
         return self.mean + self._reach
 
-    @property
-    def is_clear(self) -> bool:
-        """Whether the interval leaves zero out. One contrast alone: a family asks for more (``judge``)."""
-        return self.low > 0 or self.high < 0
-
     def p_above(self, bound: float) -> float:
         """How probable a mean as high as this would be if the true one were ``bound`` (one-sided t test)."""
         if self.error == 0:
@@ -95,11 +94,11 @@ class Difference:
 def paired_difference(first: ArrayLike, second: ArrayLike, lost: int = 0) -> Difference:
     """``first - second``, paired: both ``[seeds]`` in the same order of seeds.
 
-    The interval is Student's for the mean of the differences. Raises ValueError for fewer than two pairs.
+    The interval is Student's for the mean of the differences. Raises TooFewPairs.
     """
     differences = np.asarray(first, dtype=float) - np.asarray(second, dtype=float)
     if differences.ndim != 1 or len(differences) < 2:
-        raise UserError(f"{differences.size} pairs: at least two seeds are needed to see a spread")
+        raise TooFewPairs(f"{differences.size} pairs: at least two seeds are needed to see a spread")
     error = float(differences.std(ddof=1)) / np.sqrt(len(differences))
     return Difference(float(differences.mean()), error, len(differences), lost)
 

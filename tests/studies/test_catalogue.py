@@ -21,16 +21,16 @@ from bertft_helpers.studies.rows import open_rows
 from bertft_helpers.studies.summaries import paired_difference
 
 MADE_ON = "AuthenticAMD 25 17"  # the processor of the stored rows: maker, family, model
-MADE_ELSEWHERE = {
-    "quick_training": "AuthenticAMD 26 2",
-    "short_plan": "AuthenticAMD 26 2",
-    "second_look": "AuthenticAMD 26 2",
-}
+MADE_ELSEWHERE = dict.fromkeys(
+    ["early_stopping", "quick_training", "second_look", "short_plan", "texts_or_steps"], "AuthenticAMD 26 2"
+)
 # Elsewhere sums are rounded differently in their last bit, and training amplifies that: the same seed then ends on a
 # slightly different model. What it may differ by is what two seeds differ by (standard deviation 0.01 to 0.02 of
 # accuracy), twice over, and that of the loss, which also counts how sure an answer is.
-TOLERANCE = {"accuracy": 0.03, "macro_f1": 0.04, "loss": 0.15, "chosen_accuracy": 0.05, "fresh_accuracy": 0.05}
-TOLERANCE["last_accuracy"] = 0.05
+TOLERANCE = {
+    **{"accuracy": 0.03, "macro_f1": 0.04, "loss": 0.15},
+    **dict.fromkeys(["chosen_accuracy", "fresh_accuracy", "last_accuracy"], 0.05),
+}
 EXACT_EVERYWHERE = ("tokens", "steps", "trainable_parameters", "failed")
 CHEAP = {  # two runs of each study: what tells the cell from the others, and a seed
     "bias_correction": [
