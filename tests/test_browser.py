@@ -96,6 +96,7 @@ def lesson(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     with open_browser() as browser, jupyter_lab(folder, home) as address:
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         page.set_default_timeout(PATIENCE)
+        close_dialogs(page)
         page.goto(address.format(path.name))
         page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
         page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first.wait_for()
@@ -118,6 +119,19 @@ WATCH_PROMPTS = """() => {
     };
     new MutationObserver(note).observe(document.body, {childList: true, subtree: true, characterData: true});
 }"""
+
+
+def close_dialogs(page: Page) -> None:
+    """Answer a question that JupyterLab asks in between, as a person would; on a busy machine it asks some more.
+
+    It holds back every click until it is answered. What it asked stands in the report of a test that fails.
+    """
+
+    def answer_it(dialog: Locator) -> None:
+        print(f"JupyterLab asked: {dialog.inner_text()}")
+        dialog.locator(".jp-Dialog-footer button").last.click()
+
+    page.add_locator_handler(page.locator(".jp-Dialog"), answer_it)
 
 
 def choose(page: Page, menu: str, entry: str) -> None:
