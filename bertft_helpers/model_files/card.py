@@ -78,6 +78,69 @@ Every text gets one of them, also a text that fits none. Texts are cut after {ma
 {cooled}{table}"""
 
 
+EXPORTED = """import html, json, re, unicodedata
+import numpy, onnxruntime
+from tokenizers import Tokenizer
+
+folder = "<this folder>"
+tokenizer = Tokenizer.from_file(f"{{folder}}/tokenizer.json")
+tokenizer.enable_truncation({max_length})
+tokenizer.enable_padding(pad_id={pad[0]}, pad_token="{pad[1]}")
+session = onnxruntime.InferenceSession(f"{{folder}}/model.onnx", providers=["CPUExecutionProvider"])
+names = json.load(open(f"{{folder}}/config.json"))["id2label"]
+repair = {repair}
+
+
+def classify(texts):
+    read = tokenizer.encode_batch([repair(text) for text in texts])
+    ids, mask = numpy.array([one.ids for one in read]), numpy.array([one.attention_mask for one in read])
+    logits = session.run(["logits"], {{"input_ids": ids, "attention_mask": mask}})[0] / {temperature!r}
+    odds = numpy.exp(logits - logits.max(axis=1, keepdims=True))
+    return [dict(zip(names.values(), row)) for row in (odds / odds.sum(axis=1, keepdims=True)).tolist()]
+
+
+print(classify(["a text"]))"""
+REPAIR = {"none": "str", "repair": USE["repair"].split("repair = ")[1].split("\n")[0]}
+
+
+def exported_card(
+    label_names: Sequence[str],
+    max_length: int,
+    facts: Mapping[str, object],
+    preprocessing: str,
+    temperature: float,
+    pad: tuple[int, str],
+) -> str:
+    """The README.md of an exported model: how it is run without torch and transformers, and the facts about it.
+
+    ``pad`` is number and name of the padding token.
+    """
+    use = EXPORTED.format(max_length=max_length, pad=pad, repair=REPAIR[preprocessing], temperature=temperature)
+    rows = "\n".join(f"| {as_text(name)} | {as_text(value)} |" for name, value in facts.items())
+    names = ", ".join(map(as_text, label_names))
+    return f"""# Text classifier, exported
+
+A classifier in the format ONNX. It assigns a text to one of {len(label_names)} labels: {names}.
+Every text gets one of them, also a text that fits none. Texts are cut after {max_length} tokens.
+
+## Use
+
+`bertft predict`, `evaluate` and `serve` take this folder. Without them onnxruntime, tokenizers and numpy are enough:
+
+```python
+{use}
+```
+
+{WHY[preprocessing]}
+
+## Facts
+
+| | |
+|---|---|
+{rows}
+"""
+
+
 def as_text(value: object) -> str:
     """A value on one line, without control characters and without what Markdown, HTML or a table would act on."""
     shown = html.escape(visible(str(value), None).replace("|", "/"), quote=False)

@@ -11,6 +11,7 @@ from bertft_helpers.files import read_json
 from bertft_helpers.inference import TextClassifier
 from bertft_helpers.own_texts import labelling
 from bertft_helpers.own_texts.folder import MODEL, Say
+from bertft_helpers.own_texts.onnx_model import holds_onnx, open_onnx
 from bertft_helpers.own_texts.scores import score_texts
 from bertft_helpers.own_texts.sources import load_source
 from bertft_helpers.reading.report import FOUND_OUT, Format, Reading
@@ -48,6 +49,8 @@ def open_trained(folder: str | Path, device: str | None = None, precision: str =
     run = (folder if inner.is_dir() else folder.parent) / "run.json"
     saved = read_json(run, "move it away, and name the columns (--text, --label)") if run.is_file() else {}
     chosen = pick_device(device)
+    if holds_onnx(folder):
+        return Trained(open_onnx(folder, precision), "text", "label")
     classifier = TextClassifier.load(inner if inner.is_dir() else folder, chosen, precision=precision)
     require_precision(chosen, precision)
     if precision != "float32":
