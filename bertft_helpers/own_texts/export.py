@@ -28,7 +28,7 @@ from bertft_helpers.pretrained import load_tokenizer
 from bertft_helpers.reading.report import FOUND_OUT, Format
 from bertft_helpers.validation import is_blank
 
-__all__ = ["CLOSE", "MOST_LOST", "Exported", "export"]
+__all__ = ["CLOSE", "INVENTED", "MOST_LOST", "Exported", "export"]
 
 CLOSE = 1e-4  # by which a probability may differ in float32
 MOST_LOST = 0.01  # of the accuracy, by 8-bit weights

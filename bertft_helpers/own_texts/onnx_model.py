@@ -24,11 +24,11 @@ from bertft_helpers.model_files.loading import load_config
 from bertft_helpers.model_files.manifest import check_files, read_manifest
 from bertft_helpers.model_files.vocabulary import load_vocabulary
 
-__all__ = ["ONNX", "holds_onnx", "open_onnx", "quantize", "write_onnx"]
+__all__ = ["ONNX", "OnnxModel", "holds_onnx", "open_onnx", "quantize", "write_onnx"]
 
 ONNX = "model.onnx"
-INPUTS, OUTPUT = ("input_ids", "attention_mask"), "logits"
-MOST_ROWS = 2**16  # of a batch; the exporter wants a bound
+_INPUTS, _OUTPUT = ("input_ids", "attention_mask"), "logits"
+_MOST_ROWS = 2**16  # of a batch; the exporter wants a bound
 
 
 class OnnxModel(nn.Module):
@@ -52,8 +52,8 @@ class OnnxModel(nn.Module):
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor | None = None
     ) -> SimpleNamespace:
         """``logits`` ``[batch, labels]`` of token ids and mask ``[batch, length]``; kinds of tokens are all 0."""
-        given = dict(zip(INPUTS, (input_ids.numpy(), attention_mask.numpy()), strict=True))
-        return SimpleNamespace(logits=torch.from_numpy(self.session.run([OUTPUT], given)[0]))
+        given = dict(zip(_INPUTS, (input_ids.numpy(), attention_mask.numpy()), strict=True))
+        return SimpleNamespace(logits=torch.from_numpy(self.session.run([_OUTPUT], given)[0]))
 
 
 class _Logits(nn.Module):
@@ -73,7 +73,7 @@ def write_onnx(model: PreTrainedModel, path: Path) -> None:
     A BERT's top layer computes [CLS] alone, as in every prediction here.
     """
     longest = cast(int, model.config.max_position_embeddings)
-    rows, tokens = torch.export.Dim("batch", min=1, max=MOST_ROWS), torch.export.Dim("tokens", min=2, max=longest)
+    rows, tokens = torch.export.Dim("batch", min=1, max=_MOST_ROWS), torch.export.Dim("tokens", min=2, max=longest)
     ids = torch.ones(2, min(8, longest), dtype=torch.long)
     mask = ids.clone()
     mask[1, -2:] = 0  # without padding in the example transformers leaves the mask out, and so would the file
@@ -81,9 +81,9 @@ def write_onnx(model: PreTrainedModel, path: Path) -> None:
         program = torch.onnx.export(
             _Logits(model).eval(),
             (ids, mask),
-            dynamic_shapes={name: {0: rows, 1: tokens} for name in INPUTS},
-            input_names=list(INPUTS),
-            output_names=[OUTPUT],
+            dynamic_shapes={name: {0: rows, 1: tokens} for name in _INPUTS},
+            input_names=list(_INPUTS),
+            output_names=[_OUTPUT],
             dynamo=True,
             verbose=False,
         )
