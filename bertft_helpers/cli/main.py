@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bertft_helpers.cli import exporting, own_texts, serving
+from bertft_helpers.cli import auditing, exporting, own_texts, serving
 from bertft_helpers.cli.commands import Commands
 from bertft_helpers.cli.console import AsJson, answer, answer_json, error_console, out_console, reported, say
 from bertft_helpers.errors import RunError, UserError
@@ -320,5 +320,12 @@ def _execute(lessons: list, plan: dict, out: Path, cell_timeout: int, jobs: int)
         return run_lessons(lessons, plan, out, progress, cell_timeout, jobs)
 
 
-for command in (own_texts.train, own_texts.evaluate, own_texts.predict, exporting.export, serving.serve):
+for command in (
+    own_texts.train,
+    own_texts.evaluate,
+    own_texts.predict,
+    auditing.audit,
+    exporting.export,
+    serving.serve,
+):
     app.command()(command)

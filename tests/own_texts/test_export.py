@@ -105,9 +105,7 @@ def test_answers_that_are_others_are_counted_and_nothing_is_written(
     monkeypatch.setattr(exporting, "write_onnx", lambda model, path: shutil.copy(tmp_path / "wrong.onnx", path))
     with pytest.raises(RunError, match=r"differs from the original by .* in a probability, more than 0\.0001: nothing"):
         export(given / "run", tmp_path / "out", data=data)
-    with pytest.raises(
-        RunError, match=r"accuracy on 12 texts falls from 1\.000 to 0\.000, by more than 0\.01"
-    ):
+    with pytest.raises(RunError, match=r"accuracy on 12 texts falls from 1\.000 to 0\.000, by more than 0\.01"):
         export(given / "run", tmp_path / "out", int8=True, data=data)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["answers.csv", "wrong.onnx"]
 
