@@ -10,12 +10,15 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from accidents import befallen, killed_before
 from disks import Disk
 from own_data import finished_run, small_run
 
+from bertft_helpers.own_texts import costs
+from bertft_helpers.own_texts import report as report_of_a_run
 from bertft_helpers.own_texts.run import train_classifier
 from bertft_helpers.own_texts.trained import label_file
 
@@ -42,6 +45,18 @@ def labelling(given: Path, out: Path) -> dict[str, Any]:
     return {"folder": given / "run", "source": given / "texts.csv", "out": out, "device": "cpu"}
 
 
+def train(**wanted: Any) -> None:
+    """``train_classifier`` with costs written after every step, whatever the machine's pace, and empty pictures.
+
+    To draw the pictures takes most of so small a run, and touches no disk.
+    """
+    with (
+        mock.patch.object(costs, "WRITTEN_EVERY", 0),
+        mock.patch.object(report_of_a_run, "_picture", lambda figure, alt: report_of_a_run.Picture("", alt)),
+    ):
+        train_classifier(**wanted)
+
+
 def content_of(run: Path) -> dict[str, object]:
     """Every file of a run byte for byte, but for what the run has cost, which no two calls share."""
     files = {str(path.relative_to(run)): path for path in run.rglob("*") if path.is_file()}
@@ -66,9 +81,9 @@ def test_a_kill_before_any_change_that_training_makes_ends_in_the_same_run(
     wanted = small_run(given, place / "run")
     for number in itertools.count(1):
         place.mkdir()
-        if not killed_before(number, place, train_classifier, **wanted):
+        if not killed_before(number, place, train, **wanted):
             break
-        train_classifier(**wanted)
+        train(**wanted)
         assert content_of(place / "run") == expected, f"after a kill before change {number}"
         assert [path.name for path in place.iterdir()] == ["run"]
         shutil.rmtree(place)
@@ -120,7 +135,7 @@ def first_of_each_file(changes: list[str]) -> dict[str, int]:
 def moments(given: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
     """The files that training makes in its folder, with the number of the change by which each begins."""
     out = tmp_path_factory.mktemp("peace") / "run"
-    made = befallen(0, print, out, train_classifier, **small_run(given, out))
+    made = befallen(0, print, out, train, **small_run(given, out))
     assert made is not None
     assert not made.told
     return first_of_each_file(made.changes)
@@ -136,11 +151,11 @@ def tried(given: Path, expected: dict[str, object], moments: dict[str, int]) -> 
     def try_all(out: Path, accident: Callable[[], object], undo: Callable[[], object]) -> list[str]:
         told = []
         for name, number in moments.items():
-            made = befallen(number, accident, out, train_classifier, **small_run(given, out))
+            made = befallen(number, accident, out, train, **small_run(given, out))
             assert made is not None
             told.append(made.told)
             undo()
-            train_classifier(**small_run(given, out))
+            train(**small_run(given, out))
             assert content_of(out) == expected, name
             shutil.rmtree(out)
         return told

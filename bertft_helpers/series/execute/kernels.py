@@ -20,6 +20,9 @@ QUIET = {
     "TOKENIZERS_PARALLELISM": "false",
     "PYTHONHASHSEED": "0",
 }
+# Freed memory is kept for the next step, as by speed.throughput.keep_freed_memory: a training step of short texts has
+# none of its 38,000 page faults and takes a seventh less. No number changes; other C libraries than glibc do not look.
+KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "1073741824"}
 
 
 @contextmanager
@@ -35,4 +38,4 @@ def kernel_environment() -> Iterator[dict[str, str]]:
         command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         spec.write_text(json.dumps({"argv": command, "display_name": "Python 3", "language": "python"}))
         paths = [str(home), *filter(None, [os.environ.get("JUPYTER_PATH")])]
-        yield {**os.environ, **QUIET, "JUPYTER_PATH": os.pathsep.join(paths)}
+        yield {**os.environ, **QUIET, **KEPT_MEMORY, "JUPYTER_PATH": os.pathsep.join(paths)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
 import signal
 import subprocess
@@ -115,6 +116,22 @@ def test_the_kernel_environment_silences_progress_bars_and_keeps_the_users_paths
         assert env["HF_HUB_DISABLE_PROGRESS_BARS"] == env["HF_DATASETS_DISABLE_PROGRESS_BARS"] == "1"
         assert "HF_HUB_OFFLINE" not in set(env) - set(os.environ)
         assert env["PATH"] == os.environ["PATH"]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library has no such settings")
+def test_a_kernel_keeps_freed_memory_for_its_next_step() -> None:
+    program = """
+import resource, numpy
+for step in range(3):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    array = numpy.ones(2**23)  # 64 MB
+    del array
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    with kernel_environment() as env:
+        done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True)
+    first, *later = map(int, done.stdout.split())
+    assert max(later) < first / 10  # by default each of them is like the first
 
 
 @pytest.mark.slow
