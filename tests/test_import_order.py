@@ -16,10 +16,12 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "bertft_helpers"
 # The root, from what needs nothing to what builds on it; a module imports from lower levels or its own.
 LEVELS = {
-    **dict.fromkeys(["errors", "files", "runtime", "config", "metrics", "spans", "tables", "hub", "pretrained"], 0),
+    **dict.fromkeys(
+        ["errors", "files", "runtime", "config", "metrics", "ranking", "spans", "tables", "hub", "pretrained"], 0
+    ),
     **dict.fromkeys(["batching", "losses", "validation", "data", "models", "first_token"], 1),
-    **dict.fromkeys(["features", "optim", "evaluation", "history", "failures"], 2),
-    **dict.fromkeys(["training", "inference", "tagging"], 3),
+    **dict.fromkeys(["features", "optim", "evaluation", "history", "failures", "pairs"], 2),
+    **dict.fromkeys(["training", "inference", "similarity", "tagging"], 3),
     **dict.fromkeys(["plots", "drawing", "lessons"], 4),
     **dict.fromkeys(["arithmetic", "diagrams", "shapes", "sketches"], 5),
 }
