@@ -44,7 +44,8 @@ def tiny_encoder(seed: int = 0) -> BertModel:
 
 def tiny_cross_encoder(seed: int = 0) -> BertForSequenceClassification:
     torch.manual_seed(seed)
-    return BertForSequenceClassification(tiny_config(vocab_size=30_522, num_labels=2)).eval()
+    sizes = tiny_config(vocab_size=30_522, num_labels=2, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    return BertForSequenceClassification(sizes).eval()
 
 
 def test_a_batch_holds_the_left_texts_then_the_right_ones_and_pair_n_has_label_n() -> None:
@@ -109,7 +110,7 @@ def test_the_graded_loss_is_the_squared_error_of_the_second_class(tokenizer) -> 
 
 
 def test_the_loop_of_lesson_19_trains_grades(tokenizer) -> None:
-    model, config, grades = tiny_cross_encoder(), TrainConfig(epochs=30), [1.0, 0.0, 0.5, 0.25]
+    model, config, grades = tiny_cross_encoder(), TrainConfig(epochs=40), [1.0, 0.0, 0.5, 0.25]
     pairs = join_pairs(HEADLINES, STORIES, grades, tokenizer)
     loader = make_loader(pairs, 2, seed=0)
     optimizer, schedule = build_optimizer(model, RATE, steps_per_run(loader, config))
@@ -153,6 +154,7 @@ def test_texts_that_cannot_be_embedded_are_named(tokenizer) -> None:
         embed(tiny_encoder(), tokenizer, ["a " * 511])
 
 
+@pytest.mark.slow  # imports another library
 def test_a_saved_bi_encoder_gives_the_same_vectors_in_sentence_transformers(tokenizer, tmp_path: Path) -> None:
     library = pytest.importorskip("sentence_transformers", reason="sentence-transformers is not installed")
     encoder = tiny_encoder(seed=3)
@@ -170,7 +172,7 @@ def test_a_saved_bi_encoder_is_a_checkpoint_for_this_package_too(tokenizer, tmp_
 
 def test_a_saved_cross_encoder_gives_the_same_likeness_in_transformers_pipeline(tokenizer, tmp_path: Path) -> None:
     model = build_classifier("bundled", GRADED, seed=1)
-    torch.nn.init.normal_(model.classifier.weight, std=5)  # so that untrained grades differ from pair to pair
+    torch.nn.init.normal_(model.classifier.weight, std=0.5)  # so that untrained grades differ from pair to pair
     model.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
     judge = pipeline("text-classification", model=str(tmp_path), top_k=None, device="cpu")
@@ -178,4 +180,4 @@ def test_a_saved_cross_encoder_gives_the_same_likeness_in_transformers_pipeline(
     found = [next(one["score"] for one in scores if one["label"] == "together") for scores in judge(texts)]
     own = likeness(model, tokenizer, HEADLINES, STORIES)
     torch.testing.assert_close(torch.tensor(found), own, atol=1e-5, rtol=0)
-    assert own.max() - own.min() > 0.001
+    assert own.max() - own.min() > 0.01
