@@ -39,7 +39,7 @@ def bertft_train(options: Sequence[str], size: Size, seed: int) -> Row:
         command = ["-m", "bertft_helpers", "train", data, "--out", out, "--device", "cpu", *words]
         seconds, _ = _run(command, size["clock"])
         results = json.loads((out / "results.json").read_text(encoding="utf-8"))
-    return {"seconds": seconds, "accuracy": results["test"]["accuracy"]}
+    return {"seconds": seconds, "accuracy": results["fine_tuned"]["accuracy"]}
 
 
 def trainer_script(options: Sequence[str], size: Size, seed: int) -> Row:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple, Protocol, cast
 
 import torch
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
@@ -18,6 +18,7 @@ from bertft_helpers.evaluation import evaluation_mode
 from bertft_helpers.files import new_folder
 from bertft_helpers.first_token import first_token_only
 from bertft_helpers.losses import forward_logits
+from bertft_helpers.mean_pooled import MeanPooledClassifier, has_mean, without_padding
 from bertft_helpers.model_files.card import model_card
 from bertft_helpers.model_files.contents import read_config
 from bertft_helpers.model_files.loading import load_model
@@ -39,6 +40,25 @@ class Prediction(NamedTuple):
     label: str
     probability: float
     probabilities: dict[str, float]
+
+
+class Classifier(Protocol):
+    """Texts in, label names and probabilities out, however the model inside works.
+
+    ``max_length`` is where texts are cut, in tokens, None where nothing is; ``notes`` are what a person should know.
+    """
+
+    notes: list[str]
+
+    @property
+    def max_length(self) -> int | None: ...
+
+    @property
+    def label_names(self) -> list[str]: ...
+
+    def prepare(self, text: str) -> str: ...
+
+    def predict(self, texts: Sequence[str]) -> list[Prediction]: ...
 
 
 class TextClassifier:
@@ -104,10 +124,7 @@ class TextClassifier:
         check_not_blank(texts, "texts to predict")
         with mixed_precision(self.model.device, getattr(torch, self.precision)):
             logits = text_logits(self.model, self.tokenizer, texts, self.max_length, self.token_budget, self.policy)
-        probabilities = (logits / self.temperature).softmax(dim=1)
-        named = [dict(zip(self.label_names, row, strict=True)) for row in probabilities.tolist()]
-        best = [max(row, key=row.__getitem__) for row in named]
-        return [Prediction(label, row[label], row) for label, row in zip(best, named, strict=True)]
+        return name_answers((logits / self.temperature).softmax(dim=1).tolist(), self.label_names)
 
     def save(self, folder: str | Path, facts: Mapping[str, object] | None = None) -> None:
         """Write a standard transformers folder, complete or not at all: config, weights, tokenizer, card, manifest.
@@ -123,11 +140,12 @@ class TextClassifier:
             self._write(draft, facts or {})
 
     def _write(self, folder: Path, facts: Mapping[str, object]) -> None:
-        tokenizer = copy.deepcopy(self.tokenizer)
+        one_by_one = isinstance(self.model, MeanPooledClassifier)
+        tokenizer = without_padding(self.tokenizer) if one_by_one else copy.deepcopy(self.tokenizer)
         tokenizer.model_max_length = self.max_length  # where other tools will cut texts
         tokenizer.save_pretrained(folder)
         self.model.save_pretrained(folder)
-        card = model_card(self.label_names, self.max_length, facts, self.preprocessing, self.temperature)
+        card = model_card(self.label_names, self.max_length, facts, self.preprocessing, self.temperature, one_by_one)
         (folder / "README.md").write_text(card, encoding="utf-8")
         write_manifest(folder, self.label_names, self.preprocessing, self.max_length, self.policy, self.temperature)
 
@@ -149,7 +167,8 @@ class TextClassifier:
         if manifest is not None:
             check_files(folder, manifest)
         require_label_names(folder)
-        model = load_model(AutoModelForSequenceClassification, folder).to(device)  # type: ignore[arg-type]  # transformers hides that it is a method
+        model_class = MeanPooledClassifier if has_mean(folder) else AutoModelForSequenceClassification
+        model = load_model(model_class, folder).to(device)  # type: ignore[arg-type]  # transformers hides that it is a method
         tokenizer = load_vocabulary(folder)
         if manifest is None:
             classifier = cls(model, tokenizer, None, token_budget, preprocessing="none", precision=precision)
@@ -165,6 +184,13 @@ class TextClassifier:
             precision,
             manifest.temperature,
         )
+
+
+def name_answers(probabilities: Sequence[Sequence[float]], label_names: Sequence[str]) -> list[Prediction]:
+    """The predictions from ``probabilities`` ``[texts, labels]``; of equally probable labels the first."""
+    named = [dict(zip(label_names, row, strict=True)) for row in probabilities]
+    best = [max(row, key=row.__getitem__) for row in named]
+    return [Prediction(label, row[label], row) for label, row in zip(best, named, strict=True)]
 
 
 def require_label_names(folder: Path) -> None:

@@ -36,6 +36,7 @@ INFRASTRUCTURE = {
     "errors": "messages",
     "failures": "checks and messages, and the same batch in halves",
     "first_token": "the same numbers with less work; lesson 24 says what it leaves out",
+    "mean_pooled": "lesson 14's mean and lesson 15's frozen encoder, in a format that transformers opens",
     "hub": "downloads, verified, and messages",
     "files": "writing as a whole or not at all, locks, leftovers",
     "tables": "reading files: checks and messages around the modules for each kind",
@@ -79,7 +80,9 @@ INFRASTRUCTURE_NAMES = {
     "metrics.ClassScores": "a record",
     "metrics.Curve": "a record",
     "metrics.Reliability": "a record",
+    "inference.Classifier": "what others may ask of a classifier",
     "inference.Prediction": "a record",
+    "inference.name_answers": "a list of records",
     "inference.require_label_names": "a check and its message",
 }
 OVERVIEW = "00"  # shows on real texts what the thirty lessons then explain

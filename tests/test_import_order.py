@@ -20,7 +20,7 @@ LEVELS = {
         ["errors", "files", "runtime", "config", "metrics", "ranking", "spans", "tables", "hub", "pretrained"], 0
     ),
     **dict.fromkeys(["batching", "losses", "validation", "data", "models", "first_token"], 1),
-    **dict.fromkeys(["features", "optim", "evaluation", "history", "failures", "pairs"], 2),
+    **dict.fromkeys(["features", "mean_pooled", "optim", "evaluation", "history", "failures", "pairs"], 2),
     **dict.fromkeys(["training", "inference", "similarity", "tagging"], 3),
     **dict.fromkeys(["plots", "drawing", "lessons"], 4),
     **dict.fromkeys(["arithmetic", "diagrams", "shapes", "sketches"], 5),

@@ -67,6 +67,10 @@ def train(
         str | None, typer.Option(help="float32, bfloat16, float16; by default what is quick here.")
     ] = None,
     exact: Annotated[bool, typer.Option("--exact", help="float32 and torch's own dropout, however slow.")] = False,
+    keep: Annotated[
+        str,
+        typer.Option(help="What is saved: best (on validation texts), fine-tuned, frozen-features, counted-words."),
+    ] = "best",
     device: Device = None,
     encoding: Encoding = None,
     delimiter: Delimiter = None,
@@ -96,6 +100,7 @@ def train(
         "seed": seed,
         "precision": precision,
         "exact": exact,
+        "keep": keep,
         "how": Format(encoding, delimiter, quoting, header=not no_header),
     }
     if dry_run:
@@ -127,6 +132,7 @@ def _print_results(results: dict[str, Any], out: Path, as_json: bool) -> None:
         return
     _print_scores(results["test"], "test texts")
     answer(results["verdict"])
+    answer(results["saved"]["why"])
     _print_probabilities(results)
     answer(f"model in {out / 'model'}, summary in {out / 'summary.html'}, report in {out / 'report.html'}")
 

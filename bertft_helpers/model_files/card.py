@@ -8,6 +8,20 @@ from collections.abc import Mapping, Sequence
 
 from bertft_helpers.tables import visible
 
+__all__ = [
+    "EXPORTED",
+    "MARKDOWN",
+    "ONE_BY_ONE",
+    "REPAIR",
+    "TEMPERATURE",
+    "USE",
+    "WHY",
+    "as_text",
+    "counted_words_card",
+    "exported_card",
+    "model_card",
+]
+
 MARKDOWN = re.compile(r"([\\`*_~\[\]])")
 USE = {
     "none": """from transformers import pipeline
@@ -27,7 +41,14 @@ WHY = {
     "AT&T), characters composed (NFC), white space folded. `bertft predict` does it; elsewhere the lines above do.",
 }
 
+ONE_BY_ONE = """
+## One text at a time
 
+Only the head was trained: the encoder is the pre-trained BERT, and a text's vector is the mean over its tokens. The
+files call the model XLM, because transformers' XLM classifier computes just that with BERT's layers, and its BERT
+classifier does not. It would count padding in the mean, so the tokenizer here has no padding token: one text at a time
+is answered right, and `batch_size` is refused. Don't add a padding token; `bertft predict` reads batches.
+"""
 TEMPERATURE = """
 ## Probabilities
 
@@ -51,14 +72,14 @@ def model_card(
     facts: Mapping[str, object],
     preprocessing: str = "repair",
     temperature: float = 1.0,
+    one_by_one: bool = False,
 ) -> str:
     """A README.md that says what the model answers, how to use it, and the given facts about it.
 
     Names and facts come from data of any origin: they are shown as text, never as Markdown or HTML.
     """
-    rows = "\n".join(f"| {as_text(name)} | {as_text(value)} |" for name, value in facts.items())
+    alone = ONE_BY_ONE if one_by_one else ""
     cooled = TEMPERATURE.format(temperature=temperature) if temperature != 1 else ""
-    table = f"\n## Facts\n\n| | |\n|---|---|\n{rows}\n" if rows else ""
     return f"""---
 library_name: transformers
 pipeline_tag: text-classification
@@ -75,7 +96,33 @@ Every text gets one of them, also a text that fits none. Texts are cut after {ma
 ```
 
 {WHY[preprocessing]}
-{cooled}{table}"""
+{alone}{cooled}{_facts(facts)}"""
+
+
+def counted_words_card(label_names: Sequence[str], facts: Mapping[str, object]) -> str:
+    """The card of a model that counts words, which transformers cannot open."""
+    return f"""# Text classifier
+
+Logistic regression on counted words, which assigns a text to one of {len(label_names)} labels:
+{", ".join(map(as_text, label_names))}. Every text gets one of them, also a text that fits none. All of a text is read.
+
+## Use
+
+```python
+from bertft_helpers.own_texts.counted_words import CountedWords
+
+classify = CountedWords.load("<this folder>")
+classify.predict(["a text"])
+```
+
+`bertft predict`, `evaluate` and `serve` use it as any other model. `transformers.pipeline` cannot open it: it is no
+neural network. Its files hold words (JSON) and numbers (safetensors), nothing that could run.
+{_facts(facts)}"""
+
+
+def _facts(facts: Mapping[str, object]) -> str:
+    rows = "\n".join(f"| {as_text(name)} | {as_text(value)} |" for name, value in facts.items())
+    return f"\n## Facts\n\n| | |\n|---|---|\n{rows}\n" if rows else ""
 
 
 EXPORTED = """import html, json, re, unicodedata
@@ -116,7 +163,6 @@ def exported_card(
     ``pad`` is number and name of the padding token.
     """
     use = EXPORTED.format(max_length=max_length, pad=pad, repair=REPAIR[preprocessing], temperature=temperature)
-    rows = "\n".join(f"| {as_text(name)} | {as_text(value)} |" for name, value in facts.items())
     names = ", ".join(map(as_text, label_names))
     return f"""# Text classifier, exported
 
@@ -132,13 +178,7 @@ Every text gets one of them, also a text that fits none. Texts are cut after {ma
 ```
 
 {WHY[preprocessing]}
-
-## Facts
-
-| | |
-|---|---|
-{rows}
-"""
+{_facts(facts)}"""
 
 
 def as_text(value: object) -> str:

@@ -43,13 +43,14 @@ class Manifest:
     """What a saved classifier consists of.
 
     ``files`` maps a name to ``{"size": bytes, "sha256": 64 digits}``, ``preprocessing`` names what is done to a text
-    before the tokenizer sees it, ``policy`` which part stays of a text of more than ``max_length`` tokens, and
-    ``temperature`` what the logits are divided by; a folder that names none was saved before there was one.
+    before the tokenizer sees it, ``policy`` which part stays of a text of more than ``max_length`` tokens (None where
+    all of it is read), and ``temperature`` what the logits are divided by; a folder that names none was saved before
+    there was one.
     """
 
     label_names: list[str]
     preprocessing: str
-    max_length: int
+    max_length: int | None
     policy: str
     files: dict[str, dict[str, Any]]
     versions: dict[str, str]
@@ -91,7 +92,7 @@ def verify_files(folder: Path, expected: dict[str, str]) -> None:
 
 
 def write_manifest(
-    folder: Path, label_names: list[str], preprocessing: str, max_length: int, policy: str, temperature: float
+    folder: Path, label_names: list[str], preprocessing: str, max_length: int | None, policy: str, temperature: float
 ) -> None:
     """Write down what ``folder`` holds now; the last step of saving, so that a folder with a manifest is complete."""
     files = {
@@ -124,7 +125,8 @@ def read_manifest(folder: Path) -> Manifest | None:
 def _require_types(manifest: Manifest) -> None:
     kinds = {"label_names": list, "preprocessing": str, "max_length": int, "policy": str, "files": dict}
     for name, kind in kinds.items():
-        if not isinstance(getattr(manifest, name), kind):
+        whole = name == "max_length" and manifest.max_length is None
+        if not whole and not isinstance(getattr(manifest, name), kind):
             raise TypeError(f"its {name} is no {kind.__name__}")
     if not is_temperature(manifest.temperature):
         raise TypeError(f"its temperature is {manifest.temperature!r}, no number above 0")

@@ -33,6 +33,8 @@ def load_vocabulary(folder: Path) -> PreTrainedTokenizerBase:
     config = load_config(folder)
     with in_plain_words(folder, "tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    if tokenizer.pad_token_id is None and (pad := getattr(config, "pad_token_id", None)) is not None:
+        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(pad)  # hidden from tools that do not mask it
     if tokenizer.pad_token_id is None:
         raise UserError(f"the tokenizer in {folder} has no padding token, so texts cannot be put into batches")
     if len(tokenizer) < len(set(tokenizer.all_special_ids)) + FEWEST_WORDS:

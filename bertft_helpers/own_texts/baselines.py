@@ -17,21 +17,30 @@ from transformers import BertModel
 
 from bertft_helpers.batching import EncodedTexts
 from bertft_helpers.features import encode_once
+from bertft_helpers.own_texts.counted_words import LinearHead
 from bertft_helpers.runtime import mixed_precision
 from bertft_helpers.speed.throughput import quick_attention
 
-__all__ = ["STRENGTHS", "Baseline", "counted_words", "frozen_features", "majority"]
+__all__ = ["COUNTED", "FROZEN", "STRENGTHS", "Baseline", "counted_words", "frozen_features", "head_of", "majority"]
 
-STRENGTHS = {"words": (1.0, 10.0, 100.0), "features": (0.01, 0.1, 1.0)}  # C, the inverse of regularisation
+COUNTED, FROZEN = "counted words", "frozen features"
+STRENGTHS = {COUNTED: (1.0, 10.0, 100.0), FROZEN: (0.01, 0.1, 1.0)}  # C, the inverse of regularisation
 
 
 class Baseline(NamedTuple):
-    """A method's predictions of the test texts ``[examples]``, what it did, and the processor seconds it took."""
+    """A method's predictions of the test texts ``[examples]``, what it did, and the processor seconds it took.
+
+    Where it has learned something, also its ``validation`` predictions and its ``head``; where it counts words, the
+    ``counter``.
+    """
 
     name: str
     method: str
     predictions: np.ndarray
     seconds: float
+    validation: np.ndarray | None = None
+    head: LinearHead | None = None
+    counter: TfidfVectorizer | None = None
 
 
 def majority(train_labels: Sequence[int], test_count: int) -> Baseline:
@@ -51,9 +60,10 @@ def counted_words(texts: Mapping[str, Sequence[str]], labels: Mapping[str, Seque
     except ValueError:  # an empty vocabulary: single letters, or signs only
         counter = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), max_features=200_000).fit(texts["train"])
     counted = {part: counter.transform(own) for part, own in texts.items()}
-    predictions, strength = _best_regression(counted, labels, "words", scaled=False)
+    regression, strength = _best_regression(counted, labels, COUNTED)
     method = f"TF-IDF of words and pairs, logistic regression with C={strength:g}"
-    return Baseline("counted words", method, predictions, time.process_time() - start)
+    test, validation = (regression.predict(counted[part]) for part in ("test", "validation"))
+    return Baseline(COUNTED, method, test, time.process_time() - start, validation, head_of(regression), counter)
 
 
 def frozen_features(encoder: BertModel, examples: Mapping[str, EncodedTexts], precision: str = "float32") -> Baseline:
@@ -63,22 +73,36 @@ def frozen_features(encoder: BertModel, examples: Mapping[str, EncodedTexts], pr
     with mixed_precision(encoder.device, getattr(torch, precision)):
         features = {part: encode_once(encoder, own).numpy() for part, own in examples.items()}
     labels = {part: own.labels for part, own in examples.items()}
-    predictions, strength = _best_regression(features, labels, "features", scaled=True)
+    pipeline, strength = _best_regression(features, labels, FROZEN)
     method = f"mean of the pre-trained vectors, logistic regression with C={strength:g}"
-    return Baseline("frozen features", method, predictions, time.process_time() - start)
+    test, validation = (pipeline.predict(features[part]) for part in ("test", "validation"))
+    scaler, regression = (step for _, step in pipeline.steps)
+    return Baseline(FROZEN, method, test, time.process_time() - start, validation, head_of(regression, scaler))
 
 
-def _best_regression(
-    inputs: Mapping[str, Any], labels: Mapping[str, Sequence[int]], kind: str, scaled: bool
-) -> tuple[np.ndarray, float]:
-    """Predictions of the test part by the strength that does best on the validation part, and that strength."""
+def _best_regression(inputs: Mapping[str, Any], labels: Mapping[str, Sequence[int]], kind: str) -> tuple[Any, float]:
+    """The regression of the strength that does best on the validation part, fitted, and that strength."""
     fitted = []
     for strength in STRENGTHS[kind]:
         regression = LogisticRegression(C=strength, max_iter=1000)
-        model = make_pipeline(StandardScaler(), regression) if scaled else regression
+        model = make_pipeline(StandardScaler(), regression) if kind == FROZEN else regression
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # many classes of few texts, slow convergence: the score tells
             model.fit(inputs["train"], labels["train"])
         fitted.append((model.score(inputs["validation"], labels["validation"]), -strength, model))
     _, negative, best = max(fitted, key=lambda entry: entry[:2])  # a tie goes to the simpler model
-    return best.predict(inputs["test"]), -negative
+    return best, -negative
+
+
+def head_of(regression: LogisticRegression, scaler: StandardScaler | None = None) -> LinearHead:
+    """The regression as one linear layer, on features as they are where a scaler stood between.
+
+    Of two classes scikit-learn stores the second alone, whose logit stands against 0.
+    """
+    weight, bias = regression.coef_, regression.intercept_
+    if len(regression.classes_) == 2:
+        weight, bias = np.vstack([np.zeros_like(weight), weight]), np.concatenate([[0.0], bias])
+    if scaler is not None:
+        weight = weight / scaler.scale_
+        bias = bias - weight @ scaler.mean_
+    return LinearHead(weight.astype(np.float64), bias.astype(np.float64))

@@ -84,14 +84,20 @@ def export(
     if holds_onnx(folder):
         raise UserError(f"{folder} is an exported model already; export the folder that bertft train wrote")
     trained = open_trained(folder, "cpu")
+    classifier = trained.classifier
+    if not isinstance(classifier, TextClassifier):
+        raise UserError(
+            f"the model in {folder} counts words and is no neural network, so ONNX cannot hold it; for a model to "
+            "export train with --keep fine-tuned or --keep frozen-features"
+        )
     if data is None:
         texts = _test_part(folder, on_note)
     else:
         columns = text_column or trained.text_column, label_column or trained.label_column
-        texts = _labelled(data, columns, how, trained.classifier)
+        texts = _labelled(data, columns, how, classifier)
     if int8 and texts is None:
         raise UserError("8-bit weights change answers, and there are no labelled texts to count them on: give --data")
-    return _write(trained.classifier, out, texts, int8, most_lost)
+    return _write(classifier, out, texts, int8, most_lost)
 
 
 def _write(classifier: TextClassifier, out: Path, texts: _Texts | None, int8: bool, most_lost: float) -> Exported:

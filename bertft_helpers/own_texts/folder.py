@@ -16,6 +16,7 @@ import torch
 
 from bertft_helpers.errors import RunError, UserError
 from bertft_helpers.files import DRAFT, held, read_json, remove_folder, sweep, write_json
+from bertft_helpers.model_files.manifest import read_manifest
 from bertft_helpers.own_texts.settings import TaskSettings
 from bertft_helpers.resume.states import states_in
 from bertft_helpers.speed.choice import EXACT, Choice, find_choice, in_words, require_precision, trouble_with
@@ -29,6 +30,7 @@ __all__ = [
     "choice_for",
     "clear_training",
     "finished_results",
+    "megabytes_of_model",
     "missing_from_model",
     "refuse_other",
     "removal_told",
@@ -144,8 +146,15 @@ def finished_results(out: Path, say: Say) -> dict[str, Any] | None:
 
 
 def missing_from_model(out: Path) -> list[str]:
-    """The files without which the run's model cannot be loaded."""
-    return [name for name in MODEL_FILES if not (out / MODEL / name).is_file()]
+    """The files without which the run's model cannot be loaded; its manifest names them, if it has one."""
+    manifest = read_manifest(out / MODEL)
+    names = MODEL_FILES if manifest is None else manifest.files
+    return [name for name in names if not (out / MODEL / name).is_file()]
+
+
+def megabytes_of_model(out: Path) -> float:
+    """The size of the run's weights."""
+    return round(sum(path.stat().st_size for path in (out / MODEL).glob("*.safetensors")) / 1e6, 1)
 
 
 def require_held(out: Path) -> None:

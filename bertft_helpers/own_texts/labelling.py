@@ -14,7 +14,7 @@ from typing import IO, Any, NamedTuple
 
 from bertft_helpers.errors import MissingError, UserError
 from bertft_helpers.files import new_file, sweep
-from bertft_helpers.inference import TextClassifier
+from bertft_helpers.inference import Classifier
 from bertft_helpers.own_texts.inputs import STANDARD_INPUT, Block, open_input
 from bertft_helpers.own_texts.long_texts import without_middle
 from bertft_helpers.reading.columns import free_name
@@ -40,7 +40,7 @@ class Labelled(NamedTuple):
 
 
 def label_file(
-    classifier: TextClassifier,
+    classifier: Classifier,
     source: str,
     out: Path | None,
     text_column: str = "text",
@@ -86,7 +86,7 @@ def _check_out(source: str, out: Path | None) -> None:
         raise UserError(f"--out {out} is the file that is read; give another name")
 
 
-def _tell_about_answers(answers: Sequence[str], classifier: TextClassifier, out: Path | None, reading: Reading) -> None:
+def _tell_about_answers(answers: Sequence[str], classifier: Classifier, out: Path | None, reading: Reading) -> None:
     if list(answers) != list(ADDED):
         reading.note(
             f"{reading.name} has columns of these names already: the answers are called {' and '.join(answers)}"
@@ -98,7 +98,7 @@ def _tell_about_answers(answers: Sequence[str], classifier: TextClassifier, out:
         )
 
 
-def _label(classifier: TextClassifier, block: Block, text_column: str, answers: Sequence[str], name: str) -> int:
+def _label(classifier: Classifier, block: Block, text_column: str, answers: Sequence[str], name: str) -> int:
     """Add the predictions to the rows; returns how many had no text."""
     for number, row in block:
         _refuse_row(row, text_column, answers, f"{name}, row {number}")

@@ -145,8 +145,7 @@ def _confusion(confusion: np.ndarray, label_names: Sequence[str]) -> Picture:
 
 
 def _baselines(results: dict[str, Any]) -> Picture:
-    test = results["test"]
-    rows = [("fine-tuned", test), *((row["name"], row) for row in results["baselines"])]
+    rows = [("fine-tuned", results["fine_tuned"]), *((row["name"], row) for row in results["baselines"])]
     estimates = {name: (row["accuracy"], *row["accuracy_interval"]) for name, row in rows}
     told = "; ".join(f"{name} {value:.3f} ({low:.3f} to {high:.3f})" for name, (value, low, high) in estimates.items())
     figure = plots.intervals(estimates, "", "accuracy on the test texts, with 95 % interval")

@@ -3,39 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import dataclasses
-import time
 from pathlib import Path
 from typing import Any
 
-import torch
 from transformers import BertForSequenceClassification
 
-from bertft_helpers.batching import make_loader
-from bertft_helpers.errors import RunError
-from bertft_helpers.evaluation import Predictions, predict
-from bertft_helpers.files import new_folder, write_json, write_text
-from bertft_helpers.first_token import first_token_only
-from bertft_helpers.history import write_csv
-from bertft_helpers.inference import TextClassifier
 from bertft_helpers.model_files.contents import require_kind
 from bertft_helpers.models import build_classifier, has_head
-from bertft_helpers.own_texts import baselines
 from bertft_helpers.own_texts import folder as run_folder
-from bertft_helpers.own_texts.calibration import choose_temperature
+from bertft_helpers.own_texts.conclusion import conclude, refuse_unsavable
 from bertft_helpers.own_texts.costs import Meter
 from bertft_helpers.own_texts.folder import Say
-from bertft_helpers.own_texts.prepared import PARTS, Prepared, introduction, prepare_for, warnings_about
+from bertft_helpers.own_texts.prepared import Prepared, introduction, prepare_for, warnings_about
 from bertft_helpers.own_texts.record import TaskRecord
-from bertft_helpers.own_texts.report import report_page
-from bertft_helpers.own_texts.results import collect_results
-from bertft_helpers.own_texts.scores import scores_of
-from bertft_helpers.own_texts.settings import TaskSettings
+from bertft_helpers.own_texts.settings import BEST, TaskSettings
 from bertft_helpers.own_texts.sources import digest_of, load_source
-from bertft_helpers.own_texts.summary import summary_of, summary_page
 from bertft_helpers.own_texts.training import remedies_as_options, train
-from bertft_helpers.pretrained import find_checkpoint, load_encoder, load_tokenizer
+from bertft_helpers.pretrained import find_checkpoint, load_tokenizer
 from bertft_helpers.reading.report import FOUND_OUT, Format, Reading
 from bertft_helpers.resume.processes import (
     Processes,
@@ -65,6 +50,7 @@ def train_classifier(
     skip_small_classes: bool = False,
     precision: str | None = None,
     exact: bool = False,
+    keep: str = BEST,
     how: Format = FOUND_OUT,
     device: str | None = None,
     on_note: Say = print,
@@ -93,6 +79,7 @@ def train_classifier(
         batch_size=batch_size,
         precision=precision,
         exact=exact,
+        keep=keep,
         how=how,
     )
     with joined(device) as processes:
@@ -153,20 +140,9 @@ def run_task(
         meter.write()
         how = dataclasses.asdict(planned)
         run = {**dataclasses.asdict(settings), **how.pop("config"), **how, **meter.sums(), "dropout": choice.dropout}
-        run |= {"parameters": sum(parameter.numel() for parameter in model.parameters())}
         run |= {"processes": processes.count, "device": str(processes.device)}
         run |= {"epochs_done": len(history.epochs), "best_epoch": best_epoch}
-        predictions, texts_per_second = _predict(model, prepared)
-        temperature = choose_temperature(predictions["validation"])
-        run |= {"texts_per_second": texts_per_second}
-        run_folder.require_held(out)
-        _save_model(out, settings, prepared, max_length, model, predictions["test"], temperature)
-        say("the model is saved and was tested once; now the baselines on the same texts")
-        others = _baselines(prepared, settings.checkpoint, processes.device, choice.precision)
-        results = collect_results(prepared, predictions, others, temperature, run, notes)
-        record = TaskRecord(settings, max_length, prepared, model, history, predictions, others, results)
-        _finish(record, out, say)
-        return record
+        return conclude(settings, out, prepared, max_length, model, history, run, notes, say)
 
 
 def _metered(on_step: OnStep | None, meter: Meter, processes: Processes) -> OnStep | None:
@@ -195,7 +171,9 @@ def _get_ready(
     max_length = min(settings.max_length, tokenizer.model_max_length)
     prepared = prepare_for(settings, dataset, tokenizer, max_length)
     require_equal("texts", prepared.digest, processes, "give all of them the same data")
-    return prepared, max_length, reading, build_classifier(settings.checkpoint, prepared.label_names, settings.seed)
+    model = build_classifier(settings.checkpoint, prepared.label_names, settings.seed)
+    refuse_unsavable(settings, model)
+    return prepared, max_length, reading, model
 
 
 def _introduce(prepared: Prepared, reading: Reading, notes: list[str], say: Say) -> None:
@@ -210,65 +188,3 @@ def _about_head(checkpoint: str) -> list[str]:
         f"the checkpoint {checkpoint} is a classifier already: its encoder is trained on, with a new head for the "
         "labels of these texts"
     ]
-
-
-def _predict(model: BertForSequenceClassification, prepared: Prepared) -> tuple[dict[str, Predictions], float]:
-    """The predictions of the validation and the test part, and how many texts a second that was, reading excluded."""
-    start = time.perf_counter()
-    with first_token_only(model):
-        predictions = {part: predict(model, make_loader(prepared.examples[part], 64)) for part in PARTS[1:]}
-    count = sum(len(own.labels) for own in predictions.values())
-    return predictions, round(count / max(time.perf_counter() - start, 1e-6), 1)
-
-
-def _baselines(prepared: Prepared, checkpoint: str, device: torch.device, precision: str) -> list[baselines.Baseline]:
-    texts = {part: list(prepared.parts[part]["text"]) for part in PARTS}
-    labels = {part: prepared.examples[part].labels for part in PARTS}
-    encoder = load_encoder(checkpoint).to(device)  # type: ignore[arg-type]  # transformers hides that it is a method
-    return [
-        baselines.majority(labels["train"], len(labels["test"])),
-        baselines.counted_words(texts, labels),
-        baselines.frozen_features(encoder, prepared.examples, precision),
-    ]
-
-
-def _save_model(
-    out: Path,
-    settings: TaskSettings,
-    prepared: Prepared,
-    max_length: int,
-    model: BertForSequenceClassification,
-    test: Predictions,
-    temperature: float,
-) -> None:
-    """Save the model before anything that may fail; one that a call before this has saved is the same, and stays."""
-    if (out / run_folder.MODEL).exists():
-        if missing := run_folder.missing_from_model(out):
-            raise RunError(f"{out / run_folder.MODEL} lacks {' and '.join(missing)}: move it away and call again")
-        return
-    scores = scores_of(test.labels, test.classes, prepared.label_names)
-    facts = {
-        "training texts": len(prepared.examples["train"]),
-        "accuracy on test texts": f"{scores['accuracy']:.3f} ({scores['texts']} texts)",
-        "macro F1 on test texts": f"{scores['macro_f1']:.3f}",
-        "texts longer than the limit": f"cut by the policy {settings.policy!r}; other tools keep the head",
-    }
-    classifier = TextClassifier(
-        copy.deepcopy(model).cpu(),
-        load_tokenizer(settings.checkpoint),
-        max_length,
-        policy=settings.policy,
-        temperature=temperature,
-    )
-    classifier.save(out / run_folder.MODEL, facts)
-
-
-def _finish(record: TaskRecord, out: Path, say: Say) -> None:
-    """Write history, report, summary and, last, ``results.json``; then the training states are not needed any more."""
-    if not (out / "history").exists():
-        with new_folder(out / "history") as draft:
-            write_csv(record.history, draft)
-    write_text(out / "report.html", report_page(record))
-    write_text(out / "summary.html", summary_page(summary_of(record.results)))
-    write_json(out / "results.json", record.results)
-    run_folder.clear_training(out / run_folder.TRAINING, say)

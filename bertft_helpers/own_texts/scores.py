@@ -14,7 +14,7 @@ from scipy.stats import binom
 from bertft_helpers import metrics
 from bertft_helpers.errors import UserError
 from bertft_helpers.evaluation import Predictions
-from bertft_helpers.inference import TextClassifier
+from bertft_helpers.inference import Classifier
 from bertft_helpers.tables import visible
 from bertft_helpers.validation import is_blank
 
@@ -205,7 +205,7 @@ def compare_methods(labels: np.ndarray, model: np.ndarray, other: np.ndarray) ->
     return ("better" if (model == labels).mean() > (other == labels).mean() else "worse"), chance
 
 
-def score_texts(classifier: TextClassifier, dataset: Dataset) -> dict[str, Any]:
+def score_texts(classifier: Classifier, dataset: Dataset) -> dict[str, Any]:
     """Scores as ``scores_of`` gives them, and ``without_text``, the number of rows left out.
 
     The texts may all be of one class. They are predicted in blocks, of which only the answers are kept. Raises

@@ -10,7 +10,9 @@ from bertft_helpers.errors import UserError
 from bertft_helpers.reading.report import FOUND_OUT, Format
 
 __all__ = [
+    "BEST",
     "FEWEST_EPOCHS",
+    "KEEPS",
     "LARGEST_SEED",
     "LENGTHS",
     "MOST_EPOCHS",
@@ -30,6 +32,8 @@ FEWEST_EPOCHS, MOST_EPOCHS, PLANNED_STEPS = 3, 15, 3000
 PATIENCE_EPOCHS, PATIENCE_STEPS = 2, 40
 LENGTHS = (8, 512)  # tokens: fewer say nothing, BERT has no positions for more
 LARGEST_SEED = 2**60  # every generator below takes this many
+BEST = "best"
+KEEPS = (BEST, "fine-tuned", "frozen-features", "counted-words")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +58,8 @@ class TaskSettings:
     what is allowed.
 
     Precision and dropout are what a trial found to be quick on this machine (``speed.choice``), unless ``precision``
-    names one or ``exact`` asks for float32 and torch's own dropout.
+    names one or ``exact`` asks for float32 and torch's own dropout. ``keep`` names the method that is saved; ``best``
+    is what does best on the validation texts.
     """
 
     source: str
@@ -73,6 +78,7 @@ class TaskSettings:
     skip_small_classes: bool = False
     precision: str | None = None
     exact: bool = False
+    keep: str = BEST
     how: Format = FOUND_OUT  # what is known of the file beforehand
 
     def __post_init__(self) -> None:
@@ -86,6 +92,7 @@ class TaskSettings:
 
         known = self.precision is None or self.precision in PRECISIONS
         self._require("precision", known, f"one of {', '.join(PRECISIONS)}")
+        self._require("keep", self.keep in KEEPS, f"one of {', '.join(KEEPS)}")
         if self.exact and self.precision not in (None, "float32"):
             raise UserError(f"precision is {self.precision!r} and exact is set, which means float32; give one of them")
 

@@ -17,7 +17,8 @@ __all__ = ["DESCRIBED", "FEW", "LONGEST_NAME", "Summary", "duration", "summary_o
 
 FEW = 10  # texts of a class: with fewer, one mistake decides which class is the weakest
 LONGEST_NAME = 40
-DESCRIBED = {  # the baselines in words
+DESCRIBED = {  # the methods in words
+    "fine-tuned": "fine-tuning BERT",
     "largest class": "always answering the largest class",
     "counted words": "counting words",
     "frozen features": "BERT without fine-tuning",
@@ -29,7 +30,7 @@ class Summary:
     """What the page says, as numbers.
 
     ``texts`` counts them by part; ``accuracies`` are those of all training runs on the same test texts, the described
-    model's first, and ``interval`` its 95 % interval; ``baselines`` maps a description to its accuracy; ``classes``
+    model's first, and ``interval`` its 95 % interval; ``baselines`` maps other methods to their accuracies; ``classes``
     have ``label``, ``recall`` and ``texts``; ``confusion`` is (label, answered instead, times).
     """
 
@@ -79,8 +80,8 @@ def summary_of(results: Mapping[str, Any]) -> Summary:
         texts=results["texts"],
         accuracies=[test["accuracy"]],
         interval=tuple(test["accuracy_interval"]),
-        baselines={DESCRIBED.get(row["name"], row["name"]): row["accuracy"] for row in results["baselines"]},
-        verdict=results["verdict"],
+        baselines=_other_methods(results),
+        verdict=f"{results['verdict']} {results['saved']['why']}",
         classes=test["classes"],
         confusion=most_frequent and tuple(most_frequent),
         calibration=Calibration(**results["calibration"]),
@@ -88,9 +89,16 @@ def summary_of(results: Mapping[str, Any]) -> Summary:
         training_seconds=run["training_seconds"],
         device=run["device"],
         texts_per_second=run["texts_per_second"],
-        megabytes=run["parameters"] * 4 / 1e6,
+        megabytes=run["megabytes"],
         notes=results["notes"],
     )
+
+
+def _other_methods(results: Mapping[str, Any]) -> dict[str, float]:
+    """The accuracy of each method that was compared but for the saved one, by a description of it."""
+    rows = [{"name": "fine-tuned", **results["fine_tuned"]}, *results["baselines"]]
+    others = [row for row in rows if row["name"] != results["saved"]["name"]]
+    return {DESCRIBED[row["name"]]: row["accuracy"] for row in others}
 
 
 def summary_page(summary: Summary) -> str:

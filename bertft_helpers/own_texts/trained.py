@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bertft_helpers.errors import MissingError
+from bertft_helpers.errors import MissingError, UserError
 from bertft_helpers.files import read_json
-from bertft_helpers.inference import TextClassifier
+from bertft_helpers.inference import Classifier, TextClassifier
 from bertft_helpers.own_texts import labelling
+from bertft_helpers.own_texts.counted_words import CountedWords, holds_counted_words
 from bertft_helpers.own_texts.folder import MODEL, Say
 from bertft_helpers.own_texts.onnx_model import holds_onnx, open_onnx
 from bertft_helpers.own_texts.scores import score_texts
@@ -30,7 +31,7 @@ IN_16_BITS = (
 class Trained(NamedTuple):
     """A classifier and the columns that it was trained on."""
 
-    classifier: TextClassifier
+    classifier: Classifier
     text_column: str
     label_column: str
 
@@ -48,10 +49,18 @@ def open_trained(folder: str | Path, device: str | None = None, precision: str =
         raise MissingError(f"the run in {folder} has no model: {why}; call bertft train with --out {folder} again")
     run = (folder if inner.is_dir() else folder.parent) / "run.json"
     saved = read_json(run, "move it away, and name the columns (--text, --label)") if run.is_file() else {}
+    model = inner if inner.is_dir() else folder
+    classifier = _open(model, device, precision)
+    return Trained(classifier, str(saved.get("text_column", "text")), str(saved.get("label_column", "label")))
+
+
+def _open(model: Path, device: str | None, precision: str) -> Classifier:
+    if holds_counted_words(model):
+        return _open_counted_words(model, precision)
     chosen = pick_device(device)
-    if holds_onnx(folder):
-        return Trained(open_onnx(folder, precision), "text", "label")
-    classifier = TextClassifier.load(inner if inner.is_dir() else folder, chosen, precision=precision)
+    if holds_onnx(model):
+        return open_onnx(model, precision)
+    classifier = TextClassifier.load(model, chosen, precision=precision)
     require_precision(chosen, precision)
     if precision != "float32":
         classifier.notes.append(IN_16_BITS.format(precision=precision))
@@ -59,7 +68,13 @@ def open_trained(folder: str | Path, device: str | None = None, precision: str =
     choice = find_choice(chosen)
     use_process(choice)
     classifier.token_budget = choice.token_budget
-    return Trained(classifier, str(saved.get("text_column", "text")), str(saved.get("label_column", "label")))
+    return classifier
+
+
+def _open_counted_words(model: Path, precision: str) -> CountedWords:
+    if precision != "float32":
+        raise UserError(f"precision is {precision!r}, but {model} counts words, which has none: leave it out")
+    return CountedWords.load(model)
 
 
 def evaluate_file(
@@ -104,7 +119,7 @@ def label_file(
     return done
 
 
-def _tell(classifier: TextClassifier, reading: Reading, on_note: Say) -> None:
+def _tell(classifier: Classifier, reading: Reading, on_note: Say) -> None:
     """How a source was read is always said, as its rows are, and what is not known about the model."""
     for line in [reading.summary(), *(f"note: {note}" for note in [*classifier.notes, *reading.notes])]:
         on_note(line)

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from bertft_helpers.errors import UserError
-from bertft_helpers.inference import TextClassifier
+from bertft_helpers.inference import Classifier
 from bertft_helpers.serving.limits import BodyLimit, Limits, Rate, RateLimit
 
 __all__ = ["build_app"]
@@ -54,10 +54,10 @@ class _Health(BaseModel):
 
     status: str
     labels: list[str]
-    max_length: Annotated[int, Field(description="tokens of a text that are read")]
+    max_length: Annotated[int | None, Field(description="tokens of a text that are read; null for all of it")]
 
 
-def build_app(classifier: TextClassifier, name: str, limits: Limits, hosts: list[str]) -> FastAPI:
+def build_app(classifier: Classifier, name: str, limits: Limits, hosts: list[str]) -> FastAPI:
     """The application; ``name`` is shown, and requests for a host that is not in ``hosts`` are refused with 400.
 
     One text after the other is predicted, since one prediction uses all of torch's threads.

@@ -307,17 +307,26 @@ def test_texts_without_words_are_counted_by_their_signs() -> None:
 @pytest.mark.parametrize(
     ("outcome", "says"),
     [
-        ("better", "Fine-tuning beat every baseline; the best of them is words"),
-        ("worse", "Fine-tuning did NOT pay: the baseline words did better"),
-        ("no clear difference", "did not clearly differ from the baseline words"),
+        ("better", "Fine-tuning beat every baseline; the best of them is counted words"),
+        ("worse", "Fine-tuning did NOT pay: the baseline counted words did better"),
+        ("no clear difference", "did not clearly differ from the baseline counted words"),
     ],
 )
 def test_the_verdict_is_about_the_best_baseline(outcome: str, says: str) -> None:
     rows = [
         {"name": "largest class", "accuracy": 0.2, "model_is": "better", "p": 1e-9},
-        {"name": "words", "accuracy": 0.7, "model_is": outcome, "p": 0.03},
+        {"name": "counted words", "accuracy": 0.7, "model_is": outcome, "p": 0.03},
     ]
-    assert says in judge_fine_tuning(0.6, rows)
+    assert says in judge_fine_tuning(0.6, rows, "fine-tuned")
+
+
+def test_a_verdict_against_fine_tuning_says_how_to_get_what_does_better() -> None:
+    row = {"name": "counted words", "accuracy": 0.7, "model_is": "worse", "p": 0.03}
+    advice = {saved: judge_fine_tuning(0.6, [row], saved) for saved in ("counted words", "fine-tuned")}
+    assert advice["counted words"].endswith("It is what was saved.")
+    assert advice["fine-tuned"].endswith("bertft train with --keep counted-words and another --out saves it.")
+    majority = {**row, "name": "largest class"}
+    assert judge_fine_tuning(0.6, [majority], "fine-tuned").endswith("look at their labels and their number.")
 
 
 @pytest.mark.slow

@@ -1,0 +1,107 @@
+"""Logistic regression on counted words, saved and used as a fine-tuned model is; its files hold words and numbers only.
+
+The words stand in JSON, the numbers in safetensors: neither can run code when it is read, and both outlive versions of
+scikit-learn, which a pickle does not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+from scipy.special import softmax
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from bertft_helpers.data import repair
+from bertft_helpers.errors import DamagedFileError
+from bertft_helpers.files import new_folder
+from bertft_helpers.inference import Prediction, name_answers
+from bertft_helpers.model_files.card import counted_words_card
+from bertft_helpers.model_files.manifest import check_files, read_manifest, write_manifest
+from bertft_helpers.validation import check_not_blank, check_texts
+
+__all__ = ["COUNTED_BY", "NUMBERS", "WORDS", "CountedWords", "LinearHead", "holds_counted_words"]
+
+WORDS, NUMBERS = "counted_words.json", "counted_words.safetensors"
+COUNTED_BY = ("analyzer", "ngram_range", "sublinear_tf")  # what a counter was made with, beside its words
+
+
+class LinearHead(NamedTuple):
+    """``weight`` ``[labels, features]`` and ``bias`` ``[labels]`` in float64: logits are features @ weight.T + bias."""
+
+    weight: np.ndarray
+    bias: np.ndarray
+
+
+class CountedWords:
+    """TF-IDF and a linear head, with the face of ``inference.TextClassifier``.
+
+    ``counter`` is fitted on the training texts; ``temperature`` is what the logits are divided by before the softmax.
+    Every text is read to its end.
+    """
+
+    max_length = None
+
+    def __init__(
+        self, counter: TfidfVectorizer, head: LinearHead, label_names: Sequence[str], temperature: float = 1.0
+    ) -> None:
+        self.counter, self.head, self.temperature = counter, head, temperature
+        self.label_names = list(label_names)
+        self.notes: list[str] = []
+
+    def prepare(self, text: str) -> str:
+        """A text as the words are counted in it; ``predict`` does this itself."""
+        return repair(text)
+
+    def logits(self, texts: Sequence[str]) -> np.ndarray:
+        """``[texts, labels]`` of texts that are prepared already."""
+        return np.asarray(self.counter.transform(texts) @ self.head.weight.T + self.head.bias)
+
+    def predict(self, texts: Sequence[str]) -> list[Prediction]:
+        """One prediction per text. Raises ValueError naming the rows that are no text or blank."""
+        if len(texts) == 0:
+            return []
+        check_texts(texts, "texts to predict")
+        texts = [self.prepare(text) for text in texts]
+        check_not_blank(texts, "texts to predict")
+        return name_answers(softmax(self.logits(texts) / self.temperature, axis=1).tolist(), self.label_names)
+
+    def save(self, folder: str | Path, facts: Mapping[str, object]) -> None:
+        """Write words, numbers, card and manifest, complete or not at all."""
+        how = {name: getattr(self.counter, name) for name in COUNTED_BY}
+        words = self.counter.get_feature_names_out().tolist()
+        numbers = {"idf": self.counter.idf_, **self.head._asdict()}
+        with new_folder(Path(folder)) as draft:
+            (draft / WORDS).write_text(json.dumps({**how, "words": words}), encoding="ascii")
+            save_file({name: np.ascontiguousarray(values) for name, values in numbers.items()}, draft / NUMBERS)
+            card = counted_words_card(self.label_names, facts)
+            (draft / "README.md").write_text(card, encoding="utf-8")
+            write_manifest(draft, self.label_names, "repair", None, "whole text", self.temperature)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> CountedWords:
+        """What ``save`` wrote. Raises DamagedFileError for a folder that holds anything else."""
+        folder = Path(folder)
+        manifest = read_manifest(folder)
+        if manifest is None:
+            raise DamagedFileError(f"manifest.json is missing in {folder}: copy the whole folder again")
+        check_files(folder, manifest)
+        try:
+            how = json.loads((folder / WORDS).read_text(encoding="ascii"))
+            numbers = load_file(folder / NUMBERS)
+            words = how.pop("words")
+            counter = TfidfVectorizer(**{**how, "ngram_range": tuple(how["ngram_range"])}, vocabulary=words)
+            counter.idf_ = numbers.pop("idf")
+            return cls(counter, LinearHead(**numbers), manifest.label_names, manifest.temperature)
+        except (ValueError, TypeError, KeyError, SafetensorError) as error:
+            raise DamagedFileError(f"the counted words in {folder} are damaged ({error}): train them again") from error
+
+
+def holds_counted_words(folder: str | Path) -> bool:
+    """Whether a folder holds such a model rather than one of transformers."""
+    return (Path(folder) / WORDS).is_file()

@@ -1,0 +1,103 @@
+"""Which of the methods a run keeps as its model: what does best on the validation texts, or what was asked for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from bertft_helpers.batching import make_loader
+from bertft_helpers.evaluation import Predictions, predict
+from bertft_helpers.first_token import first_token_only
+from bertft_helpers.inference import TextClassifier
+from bertft_helpers.mean_pooled import has_mean, mean_classifier
+from bertft_helpers.metrics import accuracy
+from bertft_helpers.own_texts.baselines import COUNTED, FROZEN, Baseline
+from bertft_helpers.own_texts.counted_words import CountedWords, holds_counted_words
+from bertft_helpers.own_texts.prepared import PARTS, Prepared
+from bertft_helpers.own_texts.scores import compare_methods
+from bertft_helpers.own_texts.settings import BEST, KEEPS, TaskSettings
+from bertft_helpers.pretrained import load_encoder, load_tokenizer
+
+__all__ = ["ASKED", "FINE_TUNED", "Winner", "choose", "classifier_of", "kind_of", "predictions_of"]
+
+FINE_TUNED = "fine-tuned"
+ASKED = dict(zip(KEEPS, (None, FINE_TUNED, FROZEN, COUNTED), strict=True))  # by --keep
+
+
+class Winner(NamedTuple):
+    """The method that is saved, and why in a sentence."""
+
+    name: str
+    why: str
+
+
+def choose(validation: Predictions, savable: Sequence[Baseline], keep: str = BEST) -> Winner:
+    """The method to save by ``validation``, the fine-tuned model's predictions of the validation texts.
+
+    A baseline is taken where the fine-tuned model is worse than it by ``scores.compare_methods``, the rule by which the
+    report judges; of several the most accurate. The test texts have no say: what they say of the winner stays honest.
+    """
+    if asked := ASKED[keep]:
+        return Winner(asked, f"The model that is saved is {_told(asked)}, as --keep {keep} asks.")
+    labels, tuned = validation.labels, validation.classes
+    answers = {one.name: one.validation for one in savable if one.validation is not None}
+    compared = {name: compare_methods(labels, tuned, own) for name, own in answers.items()}
+    better = [name for name, (outcome, _) in compared.items() if outcome == "worse"]
+    best = max(better or answers, key=lambda name: accuracy(labels, answers[name]))
+    measured = (
+        f"on the {len(labels)} validation texts (accuracy {accuracy(labels, answers[best]):.3f} against "
+        f"{accuracy(labels, tuned):.3f} of fine-tuning, p = {compared[best][1]:.2g})"
+    )
+    if better:
+        return Winner(best, f"The model that is saved is {_told(best)}: it did better {measured}.")
+    return Winner(
+        FINE_TUNED,
+        f"The model that is saved is {_told(FINE_TUNED)}: {_told(best)} did not do clearly better {measured}.",
+    )
+
+
+def _told(name: str) -> str:
+    return "the fine-tuned model" if name == FINE_TUNED else f"the baseline {name}"
+
+
+def classifier_of(
+    baseline: Baseline, prepared: Prepared, settings: TaskSettings, max_length: int, device: torch.device
+) -> TextClassifier | CountedWords:
+    """A baseline that has learned something as a classifier that can be saved; its temperature is 1."""
+    assert baseline.head is not None
+    if baseline.counter is not None:
+        return CountedWords(baseline.counter, baseline.head, prepared.label_names)
+    weight, bias = (torch.from_numpy(own).float() for own in baseline.head)
+    frozen = mean_classifier(load_encoder(settings.checkpoint), weight, bias, prepared.label_names)
+    frozen.to(device)  # type: ignore[arg-type]  # transformers hides that it is a method
+    return TextClassifier(frozen, load_tokenizer(settings.checkpoint), max_length, policy=settings.policy)
+
+
+def kind_of(folder: Path) -> str:
+    """The name of the method in a model's folder."""
+    if holds_counted_words(folder):
+        return COUNTED
+    return FROZEN if has_mean(folder) else FINE_TUNED
+
+
+def predictions_of(
+    classifier: TextClassifier | CountedWords, prepared: Prepared
+) -> tuple[dict[str, Predictions], float]:
+    """The predictions of the validation and the test part, and how many texts a second that was, reading excluded."""
+    start = time.perf_counter()
+    predictions = {part: _predict(classifier, prepared, part) for part in PARTS[1:]}
+    count = sum(len(own.labels) for own in predictions.values())
+    return predictions, round(count / max(time.perf_counter() - start, 1e-6), 1)
+
+
+def _predict(classifier: TextClassifier | CountedWords, prepared: Prepared, part: str) -> Predictions:
+    examples = prepared.examples[part]
+    if isinstance(classifier, CountedWords):
+        return Predictions(classifier.logits(list(prepared.parts[part]["text"])), np.array(examples.labels))
+    with first_token_only(classifier.model):
+        return predict(classifier.model, make_loader(examples, 64))
