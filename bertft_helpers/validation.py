@@ -84,7 +84,7 @@ def check_examples(examples: EncodedTexts, model: PreTrainedModel) -> None:
     _refuse_empty(examples.labels, "the loader", "examples")
     config: Any = model.config  # each kind of model has fields of its own
     per_row = [label if isinstance(label, list) else [label] for label in examples.labels]
-    _check_classes(per_row, config.num_labels)
+    _check_classes(per_row, _number_of_classes(model))
     uneven = [
         row
         for row, (ids, label) in enumerate(zip(examples.input_ids, examples.labels, strict=True))
@@ -112,6 +112,13 @@ def check_examples(examples: EncodedTexts, model: PreTrainedModel) -> None:
     empty = [row for row, ids in enumerate(examples.input_ids) if len(ids) == 0]
     if empty:
         raise UserError(f"{name_rows(empty)} have no token at all, so their mask would be empty: remove these texts")
+
+
+def _number_of_classes(model: PreTrainedModel) -> int:
+    """Those of its head; a head that guesses words has one for each piece of the vocabulary."""
+    words: Any = model.get_output_embeddings()
+    config: Any = model.config
+    return int(config.num_labels if words is None else words.out_features)
 
 
 def _check_classes(labels: Sequence[Sequence[Any]], num_labels: int) -> None:

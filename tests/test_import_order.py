@@ -21,7 +21,7 @@ LEVELS = {
     ),
     **dict.fromkeys(["batching", "losses", "validation", "data", "models", "first_token"], 1),
     **dict.fromkeys(["features", "mean_pooled", "optim", "evaluation", "history", "failures", "pairs"], 2),
-    **dict.fromkeys(["training", "inference", "similarity", "tagging"], 3),
+    **dict.fromkeys(["training", "inference", "similarity", "tagging", "masking", "blanks"], 3),
     **dict.fromkeys(["plots", "drawing", "lessons"], 4),
     **dict.fromkeys(["arithmetic", "diagrams", "shapes", "sketches"], 5),
 }

@@ -1,4 +1,4 @@
-"""The studies behind lessons 18 and 25 to 29 and behind the quick ways to train: recipes, seeds, stored results."""
+"""The studies behind lessons 18, 25 to 29 and A1 and behind the quick ways to train: recipes, seeds, stored results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bertft_helpers.errors import UserError
 from bertft_helpers.evaluation import evaluate
 from bertft_helpers.runtime import quiet_libraries
 from bertft_helpers.speed.vocabulary import compact_vocabulary, restore_vocabulary
-from bertft_helpers.studies import recipes
+from bertft_helpers.studies import pretraining, recipes
 from bertft_helpers.studies.experiments import Cell, Study, grid
 from bertft_helpers.studies.recipes import FROZEN, MEASUREMENTS, Recipe
 from bertft_helpers.studies.rows import load_rows
@@ -234,6 +234,15 @@ def _halves(examples: EncodedTexts) -> tuple[EncodedTexts, EncodedTexts]:
     return chooser, fresh
 
 
+def _pretraining() -> Study:
+    """Steps on masked words before 100 headlines get their desks, for lesson A1: six seeds, the quick way."""
+    quick: dict[str, Any] = {"precision": "bfloat16", "masks": "bytes", "first_token": True}
+    settings = {**vars(pretraining.DESKS), **vars(pretraining.WORDS), **quick}
+    measure = functools.partial(pretraining.measure_pretraining, **quick)
+    cells = grid(pretraining_steps=(0, 150))
+    return Study("pretraining", cells, range(6), measure, pretraining.MEASUREMENTS, settings)
+
+
 STUDIES = {
     study.name: study
     for study in (
@@ -247,6 +256,7 @@ STUDIES = {
         _texts_or_steps(),
         _second_look(),
         _quick_training(),
+        _pretraining(),
     )
 }
 

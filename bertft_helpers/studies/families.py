@@ -10,6 +10,7 @@ import pandas as pd
 from bertft_helpers.errors import UserError
 from bertft_helpers.studies.catalogue import NEVER, stored_results
 from bertft_helpers.studies.experiments import Cell
+from bertft_helpers.studies.pretraining import by_reader
 from bertft_helpers.studies.recipes import DEPTHS
 from bertft_helpers.studies.summaries import Difference, TooFewPairs, Verdict, compare, judge
 
@@ -207,6 +208,20 @@ def _quick_training() -> Family:
     return Family("quick_training", "quick_training", tuple(contrasts))
 
 
+def _pretraining() -> Family:
+    """With 100 headlines: masked words of the news first, against the checkpoint as it is, for two ways to read it."""
+    contrasts = [
+        Contrast(
+            f"{reader}, masked words first",
+            "the checkpoint as it is",
+            {"reader": reader, "pretraining_steps": 150},
+            {"reader": reader, "pretraining_steps": 0},
+        )
+        for reader in ("fine-tuned", "features")
+    ]
+    return Family("pretraining", "pretraining", tuple(contrasts), reshape=by_reader)
+
+
 FAMILIES = {
     family.name: family
     for family in (
@@ -223,6 +238,7 @@ FAMILIES = {
         _second_look("headlines drawn again", 60, 10),
         _second_look("lead or later", 150, 25),
         _quick_training(),
+        _pretraining(),
     )
 }
 
