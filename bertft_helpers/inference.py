@@ -126,17 +126,24 @@ class TextClassifier:
             logits = text_logits(self.model, self.tokenizer, texts, self.max_length, self.token_budget, self.policy)
         return name_answers((logits / self.temperature).softmax(dim=1).tolist(), self.label_names)
 
-    def save(self, folder: str | Path, facts: Mapping[str, object] | None = None) -> None:
+    def save(
+        self,
+        folder: str | Path,
+        facts: Mapping[str, object] | None = None,
+        beside: Mapping[str, bytes] | None = None,
+    ) -> None:
         """Write a standard transformers folder, complete or not at all: config, weights, tokenizer, card, manifest.
 
-        ``facts`` (for example training texts, scores, limits) go into the card, README.md. Raises UserError when the
-        folder holds something already.
+        ``facts`` (for example training texts, scores, limits) go into the card, README.md; ``beside`` are further files
+        that belong to the model, by name. Raises UserError when the folder holds something already.
         """
         folder = Path(folder)
         if folder.exists() and any(folder.iterdir()):
             raise UserError(f"{folder} is not empty; choose another folder or remove it")
         folder.parent.mkdir(parents=True, exist_ok=True)
         with new_folder(folder) as draft:
+            for name, content in (beside or {}).items():
+                (draft / name).write_bytes(content)
             self._write(draft, facts or {})
 
     def _write(self, folder: Path, facts: Mapping[str, object]) -> None:

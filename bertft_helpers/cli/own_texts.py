@@ -20,6 +20,7 @@ __all__ = [
     "Device",
     "Encoding",
     "LabelColumn",
+    "MinPrecision",
     "Model",
     "NoHeader",
     "Precision",
@@ -42,6 +43,10 @@ NoHeader = Annotated[bool, typer.Option("--no-header", help="The columns are cal
 AsTrained = "None given: as in training."
 Precision = Annotated[
     str, typer.Option("--precision", help="float32, bfloat16, float16: 16 bits are quick on some processors.")
+]
+MinPrecision = Annotated[
+    float | None,
+    typer.Option("--min-precision", help="Answer only where this share of the answers is right; else 'abstain'."),
 ]
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, mps; by default the first that works.")]
 
@@ -134,6 +139,7 @@ def _print_results(results: dict[str, Any], out: Path, as_json: bool) -> None:
     answer(results["verdict"])
     answer(results["saved"]["why"])
     _print_probabilities(results)
+    _print_wishes(results["wishes"])
     answer(f"model in {out / 'model'}, summary in {out / 'summary.html'}, report in {out / 'report.html'}")
 
 
@@ -150,11 +156,28 @@ def _print_probabilities(results: dict[str, Any]) -> None:
         )
 
 
+def _print_wishes(wishes: list[dict[str, Any]]) -> None:
+    for one in wishes:
+        if one["test"]["texts"]:
+            answer(
+                f"with --min-precision {one['wished']:g} predict answers {one['test']['coverage']:.1%} of the test "
+                f"texts, {one['test']['precision']:.1%} of these rightly"
+            )
+
+
 def _print_scores(scores: dict[str, Any], what: str) -> None:
     low, high = scores["accuracy_interval"]
     answer(f"accuracy {scores['accuracy']:.3f} ({low:.3f} to {high:.3f}) on {scores['texts']} {what}")
     low, high = scores["macro_f1_interval"]
     answer(f"macro F1 {scores['macro_f1']:.3f} ({low:.3f} to {high:.3f}), the mean over classes")
+
+
+def _print_answered(answered: dict[str, Any]) -> None:
+    told = f"of these {answered['texts']} get an answer ({answered['coverage']:.1%})"
+    if answered["texts"]:
+        low, high = answered["precision_interval"]
+        told += f", and {answered['precision']:.3f} ({low:.3f} to {high:.3f}) of the answers are right"
+    answer(told)
 
 
 @reported()
@@ -165,6 +188,7 @@ def evaluate(
     label: Annotated[str | None, typer.Option("--label", help=f"Column of the labels. {AsTrained}")] = None,
     device: Device = None,
     precision: Precision = "float32",
+    min_precision: MinPrecision = None,
     encoding: Encoding = None,
     delimiter: Delimiter = None,
     quoting: Quoting = "auto",
@@ -186,12 +210,15 @@ def evaluate(
         how=how,
         device=device,
         precision=precision,
+        min_precision=min_precision,
         on_note=say,
     )
     if as_json:
         answer_json(scores)
         return
     _print_scores(scores, "texts")
+    if "answered" in scores:
+        _print_answered(scores["answered"])
     for row in scores["classes"]:
         counts = f"precision {row['precision']:.3f}  recall {row['recall']:.3f}  F1 {row['f1']:.3f}"
         answer(f"{visible(row['label'], 30):<32} {counts}  {row['texts']} texts")
@@ -212,6 +239,10 @@ def predict(
     text: Annotated[str | None, typer.Option("--text", help=f"Column of the texts. {AsTrained}")] = None,
     device: Device = None,
     precision: Precision = "float32",
+    min_precision: MinPrecision = None,
+    flag_unfamiliar: Annotated[
+        bool, typer.Option("--flag-unfamiliar", help="Add a column: is the text far from those of training?")
+    ] = False,
     encoding: Encoding = None,
     delimiter: Delimiter = None,
     quoting: Quoting = "auto",
@@ -246,6 +277,8 @@ def predict(
             how=how,
             device=device,
             precision=precision,
+            min_precision=min_precision,
+            flag_unfamiliar=flag_unfamiliar,
             on_note=say,
             on_rows=on_rows,
         )

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from bertft_helpers.cli.console import reported, say
-from bertft_helpers.cli.own_texts import Device, Model, Precision
+from bertft_helpers.cli.own_texts import Device, MinPrecision, Model, Precision
 
 __all__ = ["serve"]
 
@@ -26,6 +26,7 @@ def serve(
     max_texts: Annotated[int, typer.Option("--max-texts", min=1, help="Texts in one request.")] = 256,
     device: Device = None,
     precision: Precision = "float32",
+    min_precision: MinPrecision = None,
 ) -> None:
     """Answer over HTTP with a trained classifier: a page to try it, and /predict for programs."""
     import socket
@@ -38,7 +39,7 @@ def serve(
     from bertft_helpers.serving.limits import Limits
 
     quiet_libraries()
-    classifier = open_trained(model, device, precision).classifier
+    classifier = open_trained(model, device, precision, min_precision).classifier
     for note in classifier.notes:
         say(f"note: {note}")
     listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)

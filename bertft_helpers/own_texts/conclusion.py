@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,10 @@ from bertft_helpers.inference import TextClassifier
 from bertft_helpers.mean_pooled import reason_against
 from bertft_helpers.own_texts import baselines
 from bertft_helpers.own_texts import folder as run_folder
-from bertft_helpers.own_texts.calibration import choose_temperature
+from bertft_helpers.own_texts.abstaining import ANSWERS, answers_file, answers_of, wishes_met
+from bertft_helpers.own_texts.calibration import choose_temperature, with_temperature
 from bertft_helpers.own_texts.counted_words import CountedWords
+from bertft_helpers.own_texts.familiarity import VECTORS, distances, familiar_file, familiar_from
 from bertft_helpers.own_texts.folder import Say
 from bertft_helpers.own_texts.prepared import PARTS, Prepared
 from bertft_helpers.own_texts.record import TaskRecord
@@ -27,7 +29,16 @@ from bertft_helpers.own_texts.results import collect_results
 from bertft_helpers.own_texts.scores import scores_of
 from bertft_helpers.own_texts.settings import TaskSettings
 from bertft_helpers.own_texts.summary import summary_of, summary_page
-from bertft_helpers.own_texts.winner import ASKED, FINE_TUNED, Winner, choose, classifier_of, kind_of, predictions_of
+from bertft_helpers.own_texts.winner import (
+    ASKED,
+    FINE_TUNED,
+    Predicted,
+    Winner,
+    choose,
+    classifier_of,
+    kind_of,
+    predict_parts,
+)
 from bertft_helpers.pretrained import load_encoder, load_tokenizer
 
 __all__ = ["conclude", "refuse_unsavable"]
@@ -49,27 +60,45 @@ def conclude(
     ``run`` holds what is to be told of the training.
     """
     fine_tuned = TextClassifier(model, load_tokenizer(settings.checkpoint), max_length, policy=settings.policy)
-    tuned, rate = predictions_of(fine_tuned, prepared)
+    tuned = predict_parts(fine_tuned, prepared)
     say("training is done; now the baselines on the same texts")
     others = _baselines(prepared, settings.checkpoint, model.device, run["precision"])
-    winner = choose(tuned["validation"], [one for one in others if _is_savable(one, model)], settings.keep)
+    winner = choose(tuned.predictions["validation"], [one for one in others if _is_savable(one, model)], settings.keep)
     kept: TextClassifier | CountedWords = fine_tuned
-    predictions = tuned
+    predicted = tuned
     if winner.name != FINE_TUNED:
         if winner.name == baselines.FROZEN and run["precision"] != "float32":
             others[-1] = _frozen(prepared, settings.checkpoint, model.device, "float32")  # in which it will be used
         chosen = next(one for one in others if one.name == winner.name)
         kept = classifier_of(chosen, prepared, settings, max_length, model.device)
-        predictions, rate = predictions_of(kept, prepared)
+        predicted = predict_parts(kept, prepared)
+    predictions = predicted.predictions
     kept.temperature = choose_temperature(predictions["validation"])
     run_folder.require_held(out)
-    _save_model(out, kept, winner, prepared, settings.policy, predictions["test"])
+    sure = answers_of(with_temperature(predictions["validation"], kept.temperature))
+    vectors, flagged = _unfamiliar(predicted)
+    beside = {ANSWERS: answers_file(sure), **vectors}
+    _save_model(out, kept, winner, prepared, settings.policy, predictions["test"], beside)
     say(f"the model is saved and was tested once. {winner.why}")
-    run = {**run, "texts_per_second": rate, "megabytes": run_folder.megabytes_of_model(out)}
-    results = collect_results(prepared, winner, predictions, tuned, others, kept.temperature, run, notes)
+    run = {**run, "texts_per_second": predicted.texts_per_second, "megabytes": run_folder.megabytes_of_model(out)}
+    results = collect_results(prepared, winner, predictions, tuned.predictions, others, kept.temperature, run, notes)
+    results |= {"wishes": wishes_met(sure, with_temperature(predictions["test"], kept.temperature))}
+    results |= {"unfamiliar_test_texts": flagged}
     record = TaskRecord(settings, max_length, prepared, model, history, predictions, others, results)
     _finish(record, out, say)
     return record
+
+
+def _unfamiliar(predicted: Predicted) -> tuple[dict[str, bytes], float | None]:
+    """The file by which texts are told from those that the model knows, and the share of the test texts that it flags.
+
+    Counted words have none.
+    """
+    if not predicted.vectors:
+        return {}, None
+    familiar = familiar_from(predicted.vectors["validation"])
+    far = distances(predicted.vectors["test"], familiar) > familiar.limit
+    return {VECTORS: familiar_file(familiar)}, float(far.mean())
 
 
 def refuse_unsavable(settings: TaskSettings, model: BertForSequenceClassification) -> None:
@@ -104,6 +133,7 @@ def _save_model(
     prepared: Prepared,
     policy: str,
     test: Predictions,
+    beside: Mapping[str, bytes],
 ) -> None:
     """Save the model; one that a call before this has saved is the same, and stays."""
     folder = out / run_folder.MODEL
@@ -122,7 +152,7 @@ def _save_model(
     }
     if kept.max_length is not None:
         facts["texts longer than the limit"] = f"cut by the policy {policy!r}; other tools keep the head"
-    kept.save(folder, facts)
+    kept.save(folder, facts, beside)
 
 
 def _finish(record: TaskRecord, out: Path, say: Say) -> None:

@@ -71,13 +71,15 @@ class CountedWords:
         check_not_blank(texts, "texts to predict")
         return name_answers(softmax(self.logits(texts) / self.temperature, axis=1).tolist(), self.label_names)
 
-    def save(self, folder: str | Path, facts: Mapping[str, object]) -> None:
-        """Write words, numbers, card and manifest, complete or not at all."""
+    def save(self, folder: str | Path, facts: Mapping[str, object], beside: Mapping[str, bytes] | None = None) -> None:
+        """Write words, numbers, card and manifest, complete or not at all; ``beside`` are further files, by name."""
         how = {name: getattr(self.counter, name) for name in COUNTED_BY}
         words = self.counter.get_feature_names_out().tolist()
         numbers = {"idf": self.counter.idf_, **self.head._asdict()}
         with new_folder(Path(folder)) as draft:
             (draft / WORDS).write_text(json.dumps({**how, "words": words}), encoding="ascii")
+            for name, content in (beside or {}).items():
+                (draft / name).write_bytes(content)
             save_file({name: np.ascontiguousarray(values) for name, values in numbers.items()}, draft / NUMBERS)
             card = counted_words_card(self.label_names, facts)
             (draft / "README.md").write_text(card, encoding="utf-8")

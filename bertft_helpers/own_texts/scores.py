@@ -15,6 +15,7 @@ from bertft_helpers import metrics
 from bertft_helpers.errors import UserError
 from bertft_helpers.evaluation import Predictions
 from bertft_helpers.inference import Classifier
+from bertft_helpers.own_texts.abstaining import ABSTAIN, Abstaining, share_answered
 from bertft_helpers.tables import visible
 from bertft_helpers.validation import is_blank
 
@@ -206,7 +207,9 @@ def compare_methods(labels: np.ndarray, model: np.ndarray, other: np.ndarray) ->
 
 
 def score_texts(classifier: Classifier, dataset: Dataset) -> dict[str, Any]:
-    """Scores as ``scores_of`` gives them, and ``without_text``, the number of rows left out.
+    """Scores as ``scores_of`` gives them for all answers, and ``without_text``, the number of rows left out.
+
+    For a classifier that abstains ``answered`` holds the coverage, and the precision of the answers that it gives.
 
     The texts may all be of one class. They are predicted in blocks, of which only the answers are kept. Raises
     ValueError for labels that the model does not know, and when no text is left.
@@ -215,15 +218,19 @@ def score_texts(classifier: Classifier, dataset: Dataset) -> dict[str, Any]:
     numbers = _numbers_of(dataset.features["label"].names, names)
     labels: list[int] = []
     predicted: list[int] = []
+    answered: list[bool] = []
     for block in dataset.iter(BLOCK):
         texts = block["text"]
         filled = [row for row, text in enumerate(texts) if not is_blank(classifier.prepare(text))]
         labels += [numbers[block["label"][row]] for row in filled]
         found = classifier.predict([texts[row] for row in filled])
-        predicted += [names.index(one.label) for one in found]
+        predicted += [names.index(max(names, key=one.probabilities.__getitem__)) for one in found]
+        answered += [one.label != ABSTAIN for one in found]
     if not labels:
         raise UserError(f"none of the {len(dataset)} rows has a text")
     scores = scores_of(np.array(labels), np.array(predicted), names)
+    if isinstance(classifier, Abstaining):
+        scores["answered"] = share_answered(np.array(labels) == np.array(predicted), np.array(answered))
     return {**scores, "without_text": len(dataset) - len(labels)}
 
 

@@ -10,7 +10,9 @@ from bertft_helpers.errors import MissingError, UserError
 from bertft_helpers.files import read_json
 from bertft_helpers.inference import Classifier, TextClassifier
 from bertft_helpers.own_texts import labelling
+from bertft_helpers.own_texts.abstaining import Abstaining, choose_rule, read_answers
 from bertft_helpers.own_texts.counted_words import CountedWords, holds_counted_words
+from bertft_helpers.own_texts.familiarity import is_far, read_familiar
 from bertft_helpers.own_texts.folder import MODEL, Say
 from bertft_helpers.own_texts.onnx_model import holds_onnx, open_onnx
 from bertft_helpers.own_texts.scores import score_texts
@@ -36,11 +38,18 @@ class Trained(NamedTuple):
     label_column: str
 
 
-def open_trained(folder: str | Path, device: str | None = None, precision: str = "float32") -> Trained:
+def open_trained(
+    folder: str | Path,
+    device: str | None = None,
+    precision: str = "float32",
+    min_precision: float | None = None,
+) -> Trained:
     """The classifier in a run's folder, or in a model folder; columns are ``text`` and ``label`` where none are known.
 
-    It predicts in batches of the size that is quick on this machine, and in ``precision``. Raises MissingError for a
-    run without a model, RunError for a damaged ``run.json`` and for a precision that gives wrong numbers here.
+    It predicts in batches of the size that is quick on this machine, and in ``precision``; with ``min_precision`` it
+    abstains where it is not sure enough for that share of right answers (``abstaining.choose_rule``). Raises
+    MissingError for a run without a model, RunError for a damaged ``run.json`` and for a precision that gives wrong
+    numbers here.
     """
     folder = Path(folder)
     inner = folder / MODEL
@@ -50,7 +59,10 @@ def open_trained(folder: str | Path, device: str | None = None, precision: str =
     run = (folder if inner.is_dir() else folder.parent) / "run.json"
     saved = read_json(run, "move it away, and name the columns (--text, --label)") if run.is_file() else {}
     model = inner if inner.is_dir() else folder
+    rule = None if min_precision is None else choose_rule(read_answers(model), min_precision)
     classifier = _open(model, device, precision)
+    if rule is not None:
+        classifier = Abstaining(classifier, rule)
     return Trained(classifier, str(saved.get("text_column", "text")), str(saved.get("label_column", "label")))
 
 
@@ -86,13 +98,16 @@ def evaluate_file(
     how: Format = FOUND_OUT,
     device: str | None = None,
     precision: str = "float32",
+    min_precision: float | None = None,
     on_note: Say = print,
 ) -> dict[str, Any]:
     """Score a trained classifier on labelled texts: what ``bertft evaluate`` does. Columns are those of training.
 
+    With ``min_precision`` the answers that it would give have scores of their own, under ``answered``.
+
     Returns what ``scores.score_texts`` does. Raises UserError for texts, labels or columns that do not fit.
     """
-    trained = open_trained(folder, device, precision)
+    trained = open_trained(folder, device, precision, min_precision)
     columns = text_column or trained.text_column, label_column or trained.label_column
     dataset, reading = load_source(str(source), *columns, how)
     _tell(trained.classifier, reading, on_note)
@@ -108,15 +123,34 @@ def label_file(
     how: Format = FOUND_OUT,
     device: str | None = None,
     precision: str = "float32",
+    min_precision: float | None = None,
+    flag_unfamiliar: bool = False,
     on_note: Say = print,
     on_rows: Callable[[int], None] = lambda rows: None,
 ) -> labelling.Labelled:
-    """Label every row of a file, however large: what ``bertft predict`` does; see ``labelling.label_file``."""
-    trained = open_trained(folder, device, precision)
+    """Label every row of a file, however large: what ``bertft predict`` does; see ``labelling.label_file``.
+
+    With ``min_precision`` a row whose label is not sure enough gets ``abstaining.ABSTAIN`` instead; with
+    ``flag_unfamiliar`` a further column says whether a text is far from those of training (``familiarity``).
+    """
+    trained = open_trained(folder, device, precision, min_precision)
     out = None if out is None else Path(out)
-    done = labelling.label_file(trained.classifier, str(source), out, text_column or trained.text_column, on_rows, how)
+    far = _flagger(trained, Path(folder)) if flag_unfamiliar else None
+    column = text_column or trained.text_column
+    done = labelling.label_file(trained.classifier, str(source), out, column, on_rows, how, far)
     _tell(trained.classifier, done.reading, on_note)
     return done
+
+
+def _flagger(trained: Trained, folder: Path) -> labelling.Far:
+    """What tells of texts whether they are far from those of training. Raises MissingError where nobody kept them."""
+    inner = folder / MODEL
+    familiar = read_familiar(inner if inner.is_dir() else folder)
+    classifier = trained.classifier
+    if isinstance(classifier, Abstaining):
+        classifier = classifier.classifier
+    assert isinstance(classifier, TextClassifier)  # others keep nothing of their texts
+    return lambda texts: is_far(classifier, familiar, [classifier.prepare(text) for text in texts]).tolist()
 
 
 def _tell(classifier: Classifier, reading: Reading, on_note: Say) -> None:

@@ -18,12 +18,13 @@ from bertft_helpers.mean_pooled import has_mean, mean_classifier
 from bertft_helpers.metrics import accuracy
 from bertft_helpers.own_texts.baselines import COUNTED, FROZEN, Baseline
 from bertft_helpers.own_texts.counted_words import CountedWords, holds_counted_words
+from bertft_helpers.own_texts.familiarity import WithoutHead
 from bertft_helpers.own_texts.prepared import PARTS, Prepared
 from bertft_helpers.own_texts.scores import compare_methods
 from bertft_helpers.own_texts.settings import BEST, KEEPS, TaskSettings
 from bertft_helpers.pretrained import load_encoder, load_tokenizer
 
-__all__ = ["ASKED", "FINE_TUNED", "Winner", "choose", "classifier_of", "kind_of", "predictions_of"]
+__all__ = ["ASKED", "FINE_TUNED", "Predicted", "Winner", "choose", "classifier_of", "kind_of", "predict_parts"]
 
 FINE_TUNED = "fine-tuned"
 ASKED = dict(zip(KEEPS, (None, FINE_TUNED, FROZEN, COUNTED), strict=True))  # by --keep
@@ -85,19 +86,36 @@ def kind_of(folder: Path) -> str:
     return FROZEN if has_mean(folder) else FINE_TUNED
 
 
-def predictions_of(
-    classifier: TextClassifier | CountedWords, prepared: Prepared
-) -> tuple[dict[str, Predictions], float]:
-    """The predictions of the validation and the test part, and how many texts a second that was, reading excluded."""
+class Predicted(NamedTuple):
+    """The predictions of the validation and the test part, and how many texts a second that was, reading excluded.
+
+    ``vectors`` ``[texts, width]`` are what the model decided by, by part; counted words have none.
+    """
+
+    predictions: dict[str, Predictions]
+    vectors: dict[str, np.ndarray]
+    texts_per_second: float
+
+
+def predict_parts(classifier: TextClassifier | CountedWords, prepared: Prepared) -> Predicted:
+    """Predict the two parts with the temperature left out."""
     start = time.perf_counter()
-    predictions = {part: _predict(classifier, prepared, part) for part in PARTS[1:]}
+    found = {part: _predict(classifier, prepared, part) for part in PARTS[1:]}
+    predictions = {part: own for part, (own, _) in found.items()}
+    vectors = {part: own for part, (_, own) in found.items() if own is not None}
     count = sum(len(own.labels) for own in predictions.values())
-    return predictions, round(count / max(time.perf_counter() - start, 1e-6), 1)
+    return Predicted(predictions, vectors, round(count / max(time.perf_counter() - start, 1e-6), 1))
 
 
-def _predict(classifier: TextClassifier | CountedWords, prepared: Prepared, part: str) -> Predictions:
+def _predict(
+    classifier: TextClassifier | CountedWords, prepared: Prepared, part: str
+) -> tuple[Predictions, np.ndarray | None]:
     examples = prepared.examples[part]
     if isinstance(classifier, CountedWords):
-        return Predictions(classifier.logits(list(prepared.parts[part]["text"])), np.array(examples.labels))
+        return Predictions(classifier.logits(list(prepared.parts[part]["text"])), np.array(examples.labels)), None
+    body = WithoutHead(classifier.model)
     with first_token_only(classifier.model):
-        return predict(classifier.model, make_loader(examples, 64))
+        vectors = predict(body, make_loader(examples, 64))
+    with torch.inference_mode():
+        logits = body.head(torch.from_numpy(vectors.logits).to(classifier.model.device)).cpu().numpy()
+    return Predictions(logits, vectors.labels), vectors.logits
