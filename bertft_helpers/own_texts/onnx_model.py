@@ -87,6 +87,7 @@ def write_onnx(model: PreTrainedModel, path: Path) -> None:
             dynamo=True,
             verbose=False,
         )
+        assert program is not None  # dynamo gives one
         program.save(str(path), external_data=False)
 
 
