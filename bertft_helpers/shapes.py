@@ -1,4 +1,4 @@
-"""Schematics of shapes: how a batch becomes one row of scores per text. Each function returns a Figure.
+"""Schematics of shapes: how a batch becomes a row of scores per text or per token. Each function returns a Figure.
 
 ``lessons.show`` displays it with alt text. ``diagrams`` draws BERT itself, ``sketches`` what surrounds it.
 """
@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from bertft_helpers.drawing import FAINT, NORMAL, SMALLEST, Box, Sheet, shortened, widest, width_of
 
-__all__ = ["classification_head"]
+__all__ = ["classification_head", "start_and_end"]
 
 _TALL, _BEHIND = 2.0, 3  # inches of a token's vector; how many other texts of the batch are hinted at
 
@@ -34,6 +36,19 @@ def classification_head(
     scores = _scores(sheet, pooled.right + width_of(linear) + 0.7, labels)
     _caption(sheet, scores, [batch, len(labels)], "a score for each class")
     _step(sheet, pooled, scores, linear)
+    return sheet.figure(title)
+
+
+def start_and_end(tokens: Sequence[str], starts: ArrayLike, ends: ArrayLike, question: int, title: str = "") -> Figure:
+    """Where an answer begins and where it ends: for each token both probabilities. The first ``question`` are asked."""
+    sheet, names = Sheet(), [shortened(token, 18) for token in tokens]
+    roles = ["segment" if place < question else "token" for place in range(len(names))]
+    x = sheet.column(0, 0, "token", names, roles)[0].right + 0.35
+    for heading, shares in (("begins here", np.asarray(starts, float)), ("ends here", np.asarray(ends, float))):
+        column = sheet.column(x, 0, heading, [f"{share:.0%}" for share in shares], least=1.8)
+        for box, share in zip(column, shares, strict=True):
+            sheet.bar(box, share, "trained")
+        x = column[0].right + 0.25
     return sheet.figure(title)
 
 

@@ -96,6 +96,7 @@ DRAWINGS: dict[str, Draw] = {
     "classification_head": lambda n: shapes.classification_head(
         [*tokens(n), "[PAD]"], [f"{token(k)} {k}" for k in range(n)], 128, 1024, "mean of the real tokens", "Head"
     ),
+    "start_and_end": lambda n: shapes.start_and_end(tokens(n), [1 / n] * n, [0] * (n - 1) + [1], n // 2, "A span"),
     "padding_grids": lambda n: sketches.padding_grids({LONG: [(k + 1, n) for k in range(n)], "cut": [(1, 1)] * n}, "P"),
     "length_steps": lambda n: sketches.length_steps(
         {LONG: [[(k + 1, n, "token") for k in range(n)]], "cut": [[(k + 1, k + 1, "trained")] for k in range(n)]}, "L"
