@@ -28,9 +28,9 @@ __all__ = [
 
 
 class JoinedPairs(EncodedTexts):
-    """Pairs for a cross-encoder: the ids of both texts in one sequence, ``segments`` 0 and 1, and a grade each.
+    """Pairs for a cross-encoder: ids of both texts in one sequence, ``segments`` 0 and 1, a grade from 0 to 1 each.
 
-    A grade lies between 0 (apart) and 1 (together); the label is the nearer end.
+    The label is the grade's nearer end: 0 (apart) or 1 (together).
     """
 
     def __init__(
@@ -90,8 +90,7 @@ def check_pairs(left: Sequence[str], right: Sequence[str], grades: Sequence[floa
     for side, texts in (("left side", left), ("right side", right)):
         check_texts(texts, side)
         check_not_blank(texts, side)
-    if grades is None:
-        return
+    grades = [0.0] * len(left) if grades is None else grades
     if len(grades) != len(left):
         raise UserError(f"{len(left)} pairs but {len(grades)} grades: give each pair one")
     if wrong := [row for row, grade in enumerate(grades, start=1) if not 0 <= grade <= 1]:
