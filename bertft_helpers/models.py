@@ -22,6 +22,7 @@ __all__ = [
     "PooledClassifier",
     "build_classifier",
     "build_with_head",
+    "check_names",
     "encoder_of",
     "freeze",
     "has_head",
@@ -83,6 +84,7 @@ def build_classifier(checkpoint: str, label_names: Sequence[str], seed: int) -> 
     repeated name (one label would silently train a regression) and what ``loading.load_model`` raises.
     Written out in lesson 14.
     """
+    check_names(label_names)
     model = build_with_head(BertForSequenceClassification, checkpoint, label_names, seed)
     return cast(BertForSequenceClassification, model)
 
@@ -90,9 +92,10 @@ def build_classifier(checkpoint: str, label_names: Sequence[str], seed: int) -> 
 def build_with_head(
     model_class: type[PreTrainedModel], checkpoint: str, label_names: Sequence[str], seed: int
 ) -> PreTrainedModel:
-    """The same for any class of transformers whose head is called ``classifier``, such as one that labels tokens."""
-    if len(label_names) < 2 or len(set(label_names)) != len(label_names):
-        raise UserError(f"label_names is {list(label_names)}; at least two different names are needed")
+    """The same for any class of transformers whose head is called ``classifier``, and any names: ``check_names`` first.
+
+    The head may label tokens, or guess a number that has one name.
+    """
     folder = find_checkpoint(checkpoint)
     require_kind(folder, "bert")
     set_seeds(seed)
@@ -111,6 +114,12 @@ def build_with_head(
         nn.init.normal_(model.classifier.weight, std=model.config.initializer_range)
         nn.init.zeros_(model.classifier.bias)
     return model
+
+
+def check_names(label_names: Sequence[str]) -> None:
+    """Raise UserError for fewer than two labels and for a name that comes twice."""
+    if len(label_names) < 2 or len(set(label_names)) != len(label_names):
+        raise UserError(f"label_names is {list(label_names)}; at least two different names are needed")
 
 
 def has_head(checkpoint: str) -> bool:

@@ -12,7 +12,7 @@ from bertft_helpers.batching import IGNORE, EncodedTexts, make_loader, move_batc
 from bertft_helpers.errors import UserError
 from bertft_helpers.evaluation import evaluation_mode
 from bertft_helpers.losses import forward_logits
-from bertft_helpers.models import build_with_head
+from bertft_helpers.models import build_with_head, check_names
 from bertft_helpers.spans import Tags
 
 Words = Sequence[str]
@@ -20,6 +20,7 @@ Words = Sequence[str]
 
 def build_tagger(checkpoint: str, tag_names: Sequence[str], seed: int) -> BertForTokenClassification:
     """transformers' BERT with a new head for each token, drawn from ``seed``. Raises as ``models.build_classifier``."""
+    check_names(tag_names)
     return cast(BertForTokenClassification, build_with_head(BertForTokenClassification, checkpoint, tag_names, seed))
 
 

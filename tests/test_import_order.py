@@ -22,6 +22,7 @@ LEVELS = {
     **dict.fromkeys(["batching", "losses", "validation", "data", "models", "first_token"], 1),
     **dict.fromkeys(["features", "mean_pooled", "optim", "evaluation", "history", "failures", "answers", "pairs"], 2),
     **dict.fromkeys(["training", "inference", "answering", "similarity", "tagging", "masking", "blanks"], 3),
+    **dict.fromkeys(["regression", "several_labels", "windows"], 3),
     **dict.fromkeys(["plots", "drawing", "lessons"], 4),
     **dict.fromkeys(["arithmetic", "diagrams", "shapes", "sketches"], 5),
 }
