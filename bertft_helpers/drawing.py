@@ -111,10 +111,10 @@ class Sheet:
         self._add(Ellipse(middle, 2 * across, 2 * down, fc="#FFFFFF", ec="#DAD6CC", lw=1, zorder=0.5))
         self._grow(Box(middle[0] - across, middle[1] - down, 2 * across, 2 * down))
 
-    def bar(self, box: Box, share: float, role: str) -> None:
-        """Fill the share (0 to 1) of a block from its left edge, below its text."""
+    def bar(self, box: Box, share: float, role: str, strength: float = 0.35) -> None:
+        """Fill the share (0 to 1) of a block from its left edge, below its text, as opaque as ``strength`` says."""
         inner = (box.x + 0.04, box.y + 0.02), max(share, 0) * (box.width - 0.08), box.height - 0.04
-        self._add(Rectangle(*inner, fc=ROLES[role][1], alpha=0.35, lw=0, zorder=2.5))
+        self._add(Rectangle(*inner, fc=ROLES[role][1], alpha=strength, lw=0, zorder=2.5))
 
     def squares(self, at: Point, count: int, side: float, role: str) -> None:
         """A line of squares that stand for so many tokens: filled, or pale for padding. Thousands are drawn quickly."""

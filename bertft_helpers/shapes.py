@@ -1,20 +1,22 @@
-"""Schematics of shapes: how a batch becomes a row of scores per text or per token. Each function returns a Figure.
+"""Schematics of scores: a row of them per text, per token, or one per sentence. Each function returns a Figure.
 
 ``lessons.show`` displays it with alt text. ``diagrams`` draws BERT itself, ``sketches`` what surrounds it.
 """
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from bertft_helpers.drawing import FAINT, NORMAL, SMALLEST, Box, Sheet, shortened, widest, width_of
+from bertft_helpers.drawing import FAINT, LINE, NORMAL, SMALLEST, Box, Sheet, shortened, widest, width_of
 
-__all__ = ["classification_head", "start_and_end"]
+__all__ = ["classification_head", "shaded_sentences", "start_and_end"]
 
+_LETTERS, _LONGEST = 88, 20  # of a line of a sentence, and of a word: one that is longer is cut
 _TALL, _BEHIND = 2.0, 3  # inches of a token's vector; how many other texts of the batch are hinted at
 
 
@@ -90,3 +92,30 @@ def _caption(sheet: Sheet, box: Box, shape: Sequence[int], words: str) -> None:
     x, y = box.middle[0], max(box.bottom, _TALL) + 0.5
     sheet.text((x, y), str(list(shape)), NORMAL, weight="bold")
     sheet.text((x, y + 0.22), words, SMALLEST, colour=FAINT)
+
+
+def shaded_sentences(
+    sentences: Sequence[str], scores: Sequence[float], notes: Sequence[str] = (), title: str = ""
+) -> Figure:
+    """The sentences of a text below each other with their scores: the highest is the darkest, the lowest white.
+
+    ``notes`` are written on their right, one for each sentence.
+    """
+    sheet, y = Sheet(), 0.0
+    texts = [_wrapped(sentence) for sentence in sentences]
+    width, lowest = widest(texts), min(scores)
+    spread = max(scores) - lowest or 1.0
+    for text, score, note in zip(texts, scores, notes or [""] * len(texts), strict=True):
+        box = sheet.block(0, y, width, 0.22 + LINE * (text.count("\n") + 1), role="plain")
+        sheet.bar(box, 1, "trained", strength=0.75 * (score - lowest) / spread)
+        sheet.text((0.12, box.middle[1]), text, align="left")
+        sheet.text((-0.12, box.middle[1]), f"{score:.2f}", align="right")
+        if note:
+            sheet.text((width + 0.12, box.middle[1]), note, SMALLEST, "left", FAINT)
+        y = box.bottom + 0.08
+    return sheet.figure(title)
+
+
+def _wrapped(sentence: str) -> str:
+    words = " ".join(shortened(word, _LONGEST) for word in sentence.split())
+    return "\n".join(textwrap.wrap(words, _LETTERS)) or " "

@@ -9,7 +9,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 from matplotlib.path import Path
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
@@ -97,6 +97,9 @@ DRAWINGS: dict[str, Draw] = {
         [*tokens(n), "[PAD]"], [f"{token(k)} {k}" for k in range(n)], 128, 1024, "mean of the real tokens", "Head"
     ),
     "start_and_end": lambda n: shapes.start_and_end(tokens(n), [1 / n] * n, [0] * (n - 1) + [1], n // 2, "A span"),
+    "shaded_sentences": lambda n: shapes.shaded_sentences(
+        [" ".join(tokens(1 + 2 * (k % 8))) for k in range(n)], [k / (n - 1) for k in range(n)], tokens(n), "A story"
+    ),
     "padding_grids": lambda n: sketches.padding_grids({LONG: [(k + 1, n) for k in range(n)], "cut": [(1, 1)] * n}, "P"),
     "length_steps": lambda n: sketches.length_steps(
         {LONG: [[(k + 1, n, "token") for k in range(n)]], "cut": [[(k + 1, k + 1, "trained")] for k in range(n)]}, "L"
@@ -248,6 +251,14 @@ def test_the_gradients_way_is_dashed_and_ends_at_the_lowest_trained_part(roles: 
     figure = diagrams.stack([Part("low", role=roles[0]), Part("high", role=roles[1])], gradient=True)
     dashed = [patch for patch in figure.findobj(FancyArrowPatch) if patch.get_linestyle() != "-"]
     assert len(dashed) == shown(figure).count("gradient") == arrows
+
+
+def test_the_sentence_with_the_highest_score_is_the_darkest_and_the_lowest_white() -> None:
+    figure = shapes.shaded_sentences(["low", "middle", "high"], [0.1, 0.2, 0.3])
+    assert shown(figure) == ["low", "0.10", "middle", "0.20", "high", "0.30"]
+    low, middle, high = (bar.get_alpha() for bar in figure.findobj(Rectangle) if bar.get_alpha() is not None)
+    assert (low, middle) == pytest.approx((0, high / 2))
+    assert shapes.shaded_sentences(["a", "b"], [0.5, 0.5])  # equal ones are all white
 
 
 def test_two_steps_are_no_ring() -> None:

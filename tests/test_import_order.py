@@ -17,12 +17,13 @@ PACKAGE = Path(__file__).parents[1] / "bertft_helpers"
 # The root, from what needs nothing to what builds on it; a module imports from lower levels or its own.
 LEVELS = {
     **dict.fromkeys(
-        ["errors", "files", "runtime", "config", "metrics", "ranking", "spans", "tables", "hub", "pretrained"], 0
+        ["errors", "files", "runtime", "config", "metrics", "ranking", "rouge", "spans", "tables", "hub", "pretrained"],
+        0,
     ),
     **dict.fromkeys(["batching", "losses", "validation", "data", "models", "first_token"], 1),
     **dict.fromkeys(["features", "mean_pooled", "optim", "evaluation", "history", "failures", "answers", "pairs"], 2),
     **dict.fromkeys(["training", "inference", "answering", "similarity", "tagging", "masking", "blanks"], 3),
-    **dict.fromkeys(["regression", "several_labels", "windows"], 3),
+    **dict.fromkeys(["regression", "several_labels", "summarizing", "windows"], 3),
     **dict.fromkeys(["plots", "drawing", "lessons"], 4),
     **dict.fromkeys(["arithmetic", "diagrams", "shapes", "sketches"], 5),
 }
