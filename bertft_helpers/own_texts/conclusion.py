@@ -79,7 +79,7 @@ def conclude(
     vectors, flagged = _unfamiliar(predicted)
     beside = {ANSWERS: answers_file(sure), **vectors}
     _save_model(out, kept, winner, prepared, settings.policy, predictions["test"], beside)
-    say(f"the model is saved and was tested once. {winner.why}")
+    say("the model is saved and was tested once")
     run = {**run, "texts_per_second": predicted.texts_per_second, "megabytes": run_folder.megabytes_of_model(out)}
     results = collect_results(prepared, winner, predictions, tuned.predictions, others, kept.temperature, run, notes)
     results |= {"wishes": wishes_met(sure, with_temperature(predictions["test"], kept.temperature))}
