@@ -1,6 +1,6 @@
 """A classifier as an ONNX file: written by torch's exporter, run by onnxruntime, without torch or transformers.
 
-Format: https://onnx.ai; the exporter: https://docs.pytorch.org/docs/stable/onnx_export.html.
+The exporter is ``torch.onnx.export`` with ``dynamo=True``, which traces the model into a graph of ONNX's operations.
 """
 
 from __future__ import annotations
