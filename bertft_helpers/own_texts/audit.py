@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 from datasets import Dataset
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
@@ -23,13 +22,13 @@ from sklearn.preprocessing import StandardScaler
 from bertft_helpers.batching import EncodedTexts, encode, truncate
 from bertft_helpers.data import clean
 from bertft_helpers.errors import UserError
-from bertft_helpers.features import encode_once
 from bertft_helpers.files import new_file
+from bertft_helpers.own_texts.baselines import mean_vectors
 from bertft_helpers.own_texts.folder import Say
 from bertft_helpers.own_texts.sources import load_source
 from bertft_helpers.pretrained import load_encoder, load_tokenizer
 from bertft_helpers.reading.report import FOUND_OUT, Format
-from bertft_helpers.runtime import mixed_precision, pick_device
+from bertft_helpers.runtime import pick_device
 from bertft_helpers.speed.choice import find_choice, use_process
 
 __all__ = ["FEWEST", "FOLDS", "STRENGTH", "Audit", "Suspect", "audit", "write_suspects"]
@@ -105,17 +104,16 @@ def _features(texts: list[str], checkpoint: str, device: str | None) -> np.ndarr
     length = min(256, tokenizer.model_max_length)
     ids = [truncate(own, length, "head+tail") for own in encode(texts, tokenizer)]
     encoder = load_encoder(checkpoint).to(chosen)  # type: ignore[arg-type]  # transformers hides that it is a method
-    with mixed_precision(chosen, getattr(torch, choice.precision)):
-        return encode_once(encoder, EncodedTexts(ids, [0] * len(ids), tokenizer.pad_token_id or 0)).numpy()
+    return mean_vectors(encoder, EncodedTexts(ids, [0] * len(ids), tokenizer.pad_token_id or 0), choice.precision)
 
 
 def _out_of_fold(features: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Probabilities ``[texts, classes that occur]`` of each text by a regression that was fitted without it."""
-    folds = min(FOLDS, int(np.unique(labels, return_counts=True)[1].min()))
+    folds = min(FOLDS, int(np.bincount(labels).max()))  # a rarer class is in fewer of them, and always in training
     regression = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH, max_iter=1000))
     divided = StratifiedKFold(folds, shuffle=True, random_state=0)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a fold in which a feature is constant: no harm is done
+        warnings.simplefilter("ignore")  # of classes that are not in every fold
         return cross_val_predict(regression, features, labels, cv=divided, method="predict_proba")
 
 

@@ -21,7 +21,17 @@ from bertft_helpers.own_texts.counted_words import LinearHead
 from bertft_helpers.runtime import mixed_precision
 from bertft_helpers.speed.throughput import quick_attention
 
-__all__ = ["COUNTED", "FROZEN", "STRENGTHS", "Baseline", "counted_words", "frozen_features", "head_of", "majority"]
+__all__ = [
+    "COUNTED",
+    "FROZEN",
+    "STRENGTHS",
+    "Baseline",
+    "counted_words",
+    "frozen_features",
+    "head_of",
+    "majority",
+    "mean_vectors",
+]
 
 COUNTED, FROZEN = "counted words", "frozen features"
 STRENGTHS = {COUNTED: (1.0, 10.0, 100.0), FROZEN: (0.01, 0.1, 1.0)}  # C, the inverse of regularisation
@@ -69,15 +79,20 @@ def counted_words(texts: Mapping[str, Sequence[str]], labels: Mapping[str, Seque
 def frozen_features(encoder: BertModel, examples: Mapping[str, EncodedTexts], precision: str = "float32") -> Baseline:
     """Logistic regression on the mean vectors of an encoder that was not fine-tuned; part -> examples."""
     start = time.process_time()
-    quick_attention(encoder, precision)
-    with mixed_precision(encoder.device, getattr(torch, precision)):
-        features = {part: encode_once(encoder, own).numpy() for part, own in examples.items()}
+    features = {part: mean_vectors(encoder, own, precision) for part, own in examples.items()}
     labels = {part: own.labels for part, own in examples.items()}
     pipeline, strength = _best_regression(features, labels, FROZEN)
     method = f"mean of the pre-trained vectors, logistic regression with C={strength:g}"
     test, validation = (pipeline.predict(features[part]) for part in ("test", "validation"))
     scaler, regression = (step for _, step in pipeline.steps)
     return Baseline(FROZEN, method, test, time.process_time() - start, validation, head_of(regression, scaler))
+
+
+def mean_vectors(encoder: BertModel, examples: EncodedTexts, precision: str = "float32") -> np.ndarray:
+    """The mean vectors of a frozen encoder, ``[examples, width]``, computed in ``precision``."""
+    quick_attention(encoder, precision)
+    with mixed_precision(encoder.device, getattr(torch, precision)):
+        return encode_once(encoder, examples).numpy()
 
 
 def _best_regression(inputs: Mapping[str, Any], labels: Mapping[str, Sequence[int]], kind: str) -> tuple[Any, float]:

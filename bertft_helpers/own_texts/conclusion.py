@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from transformers import BertForSequenceClassification
 
 from bertft_helpers.errors import RunError, UserError
-from bertft_helpers.evaluation import Predictions
-from bertft_helpers.files import new_folder, write_json, write_text
+from bertft_helpers.files import new_folder, remove_folder, write_json, write_text
 from bertft_helpers.history import History, write_csv
 from bertft_helpers.inference import TextClassifier
 from bertft_helpers.mean_pooled import reason_against
 from bertft_helpers.own_texts import baselines
 from bertft_helpers.own_texts import folder as run_folder
-from bertft_helpers.own_texts.abstaining import ANSWERS, answers_file, answers_of, wishes_met
+from bertft_helpers.own_texts.abstaining import ANSWERS, Answers, answers_file, answers_of, wishes_met
 from bertft_helpers.own_texts.calibration import choose_temperature, with_temperature
 from bertft_helpers.own_texts.counted_words import CountedWords
 from bertft_helpers.own_texts.familiarity import VECTORS, distances, familiar_file, familiar_from
@@ -33,7 +32,6 @@ from bertft_helpers.own_texts.winner import (
     ASKED,
     FINE_TUNED,
     Predicted,
-    Winner,
     choose,
     classifier_of,
     kind_of,
@@ -55,38 +53,62 @@ def conclude(
     notes: Sequence[str],
     say: Say,
 ) -> TaskRecord:
-    """Compare the trained ``model`` with the baselines, save what does better, test it once, write the report.
+    """Save the trained ``model``, compare it with the baselines, keep what does better, write the report.
 
     ``run`` holds what is to be told of the training.
     """
     fine_tuned = TextClassifier(model, load_tokenizer(settings.checkpoint), max_length, policy=settings.policy)
-    tuned = predict_parts(fine_tuned, prepared)
-    say("training is done; now the baselines on the same texts")
+    tuned = _tried(FINE_TUNED, fine_tuned, prepared)
+    run_folder.require_held(out)
+    if ASKED[settings.keep] in (None, FINE_TUNED):
+        _save_first(out, tuned, prepared, say)
+    say("now the baselines on the same texts")
     others = _baselines(prepared, settings.checkpoint, model.device, run["precision"])
-    winner = choose(tuned.predictions["validation"], [one for one in others if _is_savable(one, model)], settings.keep)
-    kept: TextClassifier | CountedWords = fine_tuned
-    predicted = tuned
+    savable = [one for one in others if _is_savable(one, model)]
+    winner = choose(tuned.predicted.predictions["validation"], savable, settings.keep)
+    kept = tuned
     if winner.name != FINE_TUNED:
         if winner.name == baselines.FROZEN and run["precision"] != "float32":
             others[-1] = _frozen(prepared, settings.checkpoint, model.device, "float32")  # in which it will be used
         chosen = next(one for one in others if one.name == winner.name)
-        kept = classifier_of(chosen, prepared, settings, max_length, model.device)
-        predicted = predict_parts(kept, prepared)
-    predictions = predicted.predictions
-    kept.temperature = choose_temperature(predictions["validation"])
+        classifier = classifier_of(chosen, prepared, settings, max_length, model.device)
+        kept = _tried(winner.name, classifier, prepared)
     run_folder.require_held(out)
-    sure = answers_of(with_temperature(predictions["validation"], kept.temperature))
-    vectors, flagged = _unfamiliar(predicted)
-    beside = {ANSWERS: answers_file(sure), **vectors}
-    _save_model(out, kept, winner, prepared, settings.policy, predictions["test"], beside)
-    say("the model is saved and was tested once")
-    run = {**run, "texts_per_second": predicted.texts_per_second, "megabytes": run_folder.megabytes_of_model(out)}
-    results = collect_results(prepared, winner, predictions, tuned.predictions, others, kept.temperature, run, notes)
-    results |= {"wishes": wishes_met(sure, with_temperature(predictions["test"], kept.temperature))}
-    results |= {"unfamiliar_test_texts": flagged}
+    _save_model(out, kept, prepared)
+    say(f"the model that stays is {kept.name}; it was tested once")
+    predictions, temperature = kept.predicted.predictions, kept.classifier.temperature
+    run |= {"texts_per_second": kept.predicted.texts_per_second, "megabytes": run_folder.megabytes_of_model(out)}
+    results = collect_results(
+        prepared, winner, predictions, tuned.predicted.predictions, others, temperature, run, notes
+    )
+    results |= {"wishes": wishes_met(kept.sure, with_temperature(predictions["test"], temperature))}
+    results |= {"unfamiliar_test_texts": kept.flagged}
     record = TaskRecord(settings, max_length, prepared, model, history, predictions, others, results)
     _finish(record, out, say)
     return record
+
+
+class _Tried(NamedTuple):
+    """A method that can be saved: its classifier with the temperature, what it predicts, and the files beside it.
+
+    ``sure`` is how sure it is of the validation texts, ``flagged`` the share of test texts that it does not know.
+    """
+
+    name: str
+    classifier: TextClassifier | CountedWords
+    predicted: Predicted
+    sure: Answers
+    flagged: float | None
+    beside: dict[str, bytes]
+
+
+def _tried(name: str, classifier: TextClassifier | CountedWords, prepared: Prepared) -> _Tried:
+    predicted = predict_parts(classifier, prepared)
+    validation = predicted.predictions["validation"]
+    classifier.temperature = choose_temperature(validation)
+    sure = answers_of(with_temperature(validation, classifier.temperature))
+    vectors, flagged = _unfamiliar(predicted)
+    return _Tried(name, classifier, predicted, sure, flagged, {ANSWERS: answers_file(sure), **vectors})
 
 
 def _unfamiliar(predicted: Predicted) -> tuple[dict[str, bytes], float | None]:
@@ -126,33 +148,42 @@ def _frozen(prepared: Prepared, checkpoint: str, device: torch.device, precision
     return baselines.frozen_features(encoder, prepared.examples, precision)
 
 
-def _save_model(
-    out: Path,
-    kept: TextClassifier | CountedWords,
-    winner: Winner,
-    prepared: Prepared,
-    policy: str,
-    test: Predictions,
-    beside: Mapping[str, bytes],
-) -> None:
-    """Save the model; one that a call before this has saved is the same, and stays."""
+def _save_first(out: Path, tuned: _Tried, prepared: Prepared, say: Say) -> None:
+    """Save the fine-tuned model before the baselines: one that is killed, for want of memory, must not cost the run."""
+    if not (out / run_folder.MODEL).exists():
+        _save(out, tuned, prepared)
+        say("the fine-tuned model is saved")
+
+
+def _save_model(out: Path, kept: _Tried, prepared: Prepared) -> None:
+    """Let the run's model be ``kept``: one that a call before this has saved stays, but for a fine-tuned one."""
     folder = out / run_folder.MODEL
     if folder.exists():
         if missing := run_folder.missing_from_model(out):
             raise RunError(f"{folder} lacks {' and '.join(missing)}: move it away and call again")
-        if (there := kind_of(folder)) != winner.name:  # saved on another machine, where a close call went otherwise
-            raise RunError(f"{folder} holds {there}, but here {winner.name} is chosen: move it away and call again")
-        return
+        there = kind_of(folder)
+        if there == kept.name:
+            return
+        if there != FINE_TUNED:  # saved on another machine, where a close call went otherwise
+            raise RunError(f"{folder} holds {there}, but here {kept.name} is chosen: move it away and call again")
+        remove_folder(folder)
+    _save(out, kept, prepared)
+
+
+def _save(out: Path, kept: _Tried, prepared: Prepared) -> None:
+    test = kept.predicted.predictions["test"]
     scores = scores_of(test.labels, test.classes, prepared.label_names)
     facts = {
-        "method": winner.name,
+        "method": kept.name,
         "training texts": len(prepared.examples["train"]),
         "accuracy on test texts": f"{scores['accuracy']:.3f} ({scores['texts']} texts)",
         "macro F1 on test texts": f"{scores['macro_f1']:.3f}",
     }
-    if kept.max_length is not None:
-        facts["texts longer than the limit"] = f"cut by the policy {policy!r}; other tools keep the head"
-    kept.save(folder, facts, beside)
+    if isinstance(kept.classifier, TextClassifier):
+        facts["texts longer than the limit"] = (
+            f"cut by the policy {kept.classifier.policy!r}; other tools keep the head"
+        )
+    kept.classifier.save(out / run_folder.MODEL, facts, kept.beside)
 
 
 def _finish(record: TaskRecord, out: Path, say: Say) -> None:

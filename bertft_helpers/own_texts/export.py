@@ -21,6 +21,7 @@ from bertft_helpers.model_files.manifest import write_manifest
 from bertft_helpers.own_texts.folder import ANEW, Say
 from bertft_helpers.own_texts.onnx_model import ONNX, holds_onnx, open_onnx, quantize, write_onnx
 from bertft_helpers.own_texts.prepared import prepare_for
+from bertft_helpers.own_texts.scores import numbers_of
 from bertft_helpers.own_texts.settings import TaskSettings
 from bertft_helpers.own_texts.sources import load_source
 from bertft_helpers.own_texts.trained import open_trained
@@ -206,9 +207,7 @@ def _test_part(folder: Path, on_note: Say) -> _Texts | None:
 def _labelled(data: str | Path, columns: tuple[str, str], how: Format, classifier: TextClassifier) -> _Texts:
     dataset, _ = load_source(str(data), *columns, how)
     names = dataset.features["label"].names
-    strange = [name for name in names if name not in classifier.label_names]
-    if strange:
-        raise UserError(f"{data} has the label {strange[0]!r}, which the model does not know")
+    numbers_of(names, classifier.label_names)  # refuses those that the model does not know
     rows = [row for row, text in enumerate(dataset["text"]) if not is_blank(classifier.prepare(text))]
     if not rows:
         raise UserError(f"none of the {len(dataset)} rows of {data} has a text")

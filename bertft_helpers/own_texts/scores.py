@@ -29,6 +29,7 @@ __all__ = [
     "confident_mistakes",
     "frequent_confusions",
     "macro_f1_interval",
+    "numbers_of",
     "score_texts",
     "scores_of",
     "share_unseen",
@@ -215,7 +216,7 @@ def score_texts(classifier: Classifier, dataset: Dataset) -> dict[str, Any]:
     ValueError for labels that the model does not know, and when no text is left.
     """
     names = classifier.label_names
-    numbers = _numbers_of(dataset.features["label"].names, names)
+    numbers = numbers_of(dataset.features["label"].names, names)
     labels: list[int] = []
     predicted: list[int] = []
     answered: list[bool] = []
@@ -234,7 +235,7 @@ def score_texts(classifier: Classifier, dataset: Dataset) -> dict[str, Any]:
     return {**scores, "without_text": len(dataset) - len(labels)}
 
 
-def _numbers_of(given: Sequence[str], known: Sequence[str]) -> list[int]:
+def numbers_of(given: Sequence[str], known: Sequence[str]) -> list[int]:
     """The model's number of each label of the data."""
     unknown = [name for name in given if name not in known]
     if unknown:

@@ -58,6 +58,22 @@ def test_each_text_is_judged_by_a_regression_that_has_not_seen_it() -> None:
     assert seen.mean() < 0.2, "whoever had seen the texts would know the labels by heart"
 
 
+def test_a_class_of_two_texts_does_not_take_texts_from_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+    real = auditing.StandardScaler.fit
+
+    def noted(self: object, features: np.ndarray, *more: object) -> object:
+        sizes.append(len(features))
+        return real(self, features, *more)
+
+    monkeypatch.setattr(auditing.StandardScaler, "fit", noted)
+    labels = np.array([0] * 24 + [1] * 24 + [2] * 2)
+    found = auditing._out_of_fold(np.random.default_rng(0).normal(size=(50, 4)), labels)
+    assert sizes == [40] * 5, "each text should be judged by four fifths of all"
+    assert found.shape == (50, 3)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+
+
 def test_what_cannot_be_judged_is_counted(checkpoint: str, tmp_path: Path) -> None:
     rows = [
         *labelled_rows(4),

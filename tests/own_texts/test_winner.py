@@ -23,7 +23,7 @@ from bertft_helpers.own_texts.export import export
 from bertft_helpers.own_texts.record import TaskRecord
 from bertft_helpers.own_texts.run import train_classifier
 from bertft_helpers.own_texts.trained import evaluate_file, open_trained
-from bertft_helpers.own_texts.winner import choose
+from bertft_helpers.own_texts.winner import choose, kind_of
 from bertft_helpers.pretrained import load_tokenizer
 
 METHODS = {"frozen-features": "frozen features", "counted-words": "counted words", "fine-tuned": "fine-tuned"}
@@ -186,9 +186,29 @@ def test_a_model_that_another_choice_has_saved_is_not_taken_for_this_one(
     shutil.copytree(given / "counted-words", tmp_path / "out")
     (tmp_path / "out" / "results.json").unlink()
     shutil.rmtree(tmp_path / "out" / "model")
-    shutil.copytree(given / "fine-tuned" / "model", tmp_path / "out" / "model")
-    with pytest.raises(RunError, match="model holds fine-tuned, but here counted words is chosen: move it away"):
+    shutil.copytree(given / "frozen-features" / "model", tmp_path / "out" / "model")
+    with pytest.raises(RunError, match="model holds frozen features, but here counted words is chosen: move it away"):
         run(settings, tmp_path / "out")
+
+
+def test_a_baseline_that_ends_the_process_leaves_a_model_that_predicts(
+    given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = write_csv(tmp_path / "texts.csv", labelled_rows(30))
+    settings = settings_for(data, given / "checkpoint", epochs=1, learning_rate=1e-9)  # counted words do better
+
+    def killed(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("bertft_helpers.own_texts.baselines.counted_words", killed)
+        with pytest.raises(RunError, match="or a baseline, does not fit into memory"):
+            run(settings, tmp_path / "out")
+    assert kind_of(tmp_path / "out" / "model") == "fine-tuned"
+    assert len(open_trained(tmp_path / "out", "cpu").classifier.predict(["an owl"])) == 1
+    record = run(settings, tmp_path / "out")
+    assert record.results["saved"]["name"] == kind_of(tmp_path / "out" / "model") == "counted words"
+    assert not [path for path in (tmp_path / "out").iterdir() if "draft" in path.name]
 
 
 def test_an_encoder_that_cannot_be_saved_frozen_is_refused_before_a_folder_is_taken(
