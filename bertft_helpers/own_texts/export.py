@@ -6,6 +6,7 @@ An exported folder is used like the one it comes from: ``bertft evaluate``, ``pr
 from __future__ import annotations
 
 import copy
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +19,8 @@ from bertft_helpers.files import new_folder, read_json
 from bertft_helpers.inference import Prediction, TextClassifier
 from bertft_helpers.model_files.card import exported_card
 from bertft_helpers.model_files.manifest import write_manifest
-from bertft_helpers.own_texts.folder import ANEW, Say
+from bertft_helpers.own_texts.abstaining import ANSWERS
+from bertft_helpers.own_texts.folder import ANEW, MODEL, Say
 from bertft_helpers.own_texts.onnx_model import ONNX, holds_onnx, open_onnx, quantize, write_onnx
 from bertft_helpers.own_texts.prepared import prepare_for
 from bertft_helpers.own_texts.scores import numbers_of
@@ -98,16 +100,21 @@ def export(
         texts = _labelled(data, columns, how, classifier)
     if int8 and texts is None:
         raise UserError("8-bit weights change answers, and there are no labelled texts to count them on: give --data")
-    return _write(classifier, out, texts, int8, most_lost)
+    answers = (folder / MODEL if (folder / MODEL).is_dir() else folder) / ANSWERS
+    return _write(classifier, out, texts, int8, most_lost, answers)
 
 
-def _write(classifier: TextClassifier, out: Path, texts: _Texts | None, int8: bool, most_lost: float) -> Exported:
+def _write(
+    classifier: TextClassifier, out: Path, texts: _Texts | None, int8: bool, most_lost: float, answers: Path
+) -> Exported:
     tried = texts or _Texts(_invented(classifier.tokenizer, classifier.max_length), None)
     with new_folder(out) as draft:
         write_onnx(classifier.model, draft / ONNX)
         if int8:
             quantize(draft / ONNX, draft / f"small-{ONNX}")
             (draft / f"small-{ONNX}").replace(draft / ONNX)
+        elif answers.is_file():  # how sure the model is of validation texts holds for equal probabilities only
+            shutil.copy(answers, draft / ANSWERS)
         _describe(classifier, draft)
         found = _compared(classifier, open_onnx(draft), tried, draft)
         _require_worth(found, int8, most_lost)

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from bertft_helpers.cli.main import app
 from bertft_helpers.errors import DamagedFileError, MissingError, RunError, UserError
 from bertft_helpers.own_texts import export as exporting
+from bertft_helpers.own_texts.abstaining import ANSWERS
 from bertft_helpers.own_texts.export import Exported, export
 from bertft_helpers.own_texts.onnx_model import write_onnx
 from bertft_helpers.own_texts.trained import evaluate_file, label_file, open_trained
@@ -75,6 +76,16 @@ def test_eight_bits_need_a_quarter_and_change_answers_a_little(
     assert small.megabytes < exported.megabytes / 2.9  # a real one: a quarter
     assert 0 < np.abs(probabilities(small.folder) - probabilities(given / "run")).max() < 0.05
     assert small.texts == 18  # all of texts.csv
+
+
+def test_a_precision_can_be_wished_for_where_the_probabilities_are_the_original_s(
+    given: Path, exported: Exported, written_before: None, tmp_path: Path
+) -> None:
+    kept = (given / "run" / "model" / ANSWERS).read_bytes()
+    assert (exported.folder / ANSWERS).read_bytes() == kept
+    small = export(given / "run", tmp_path / "small", int8=True, data=given / "texts.csv", most_lost=1)
+    with pytest.raises(MissingError, match="no precision can be wished for"):
+        open_trained(small.folder, "cpu", min_precision=0.5)
 
 
 def test_exported_folders_are_evaluated_and_label_files(given: Path, exported: Exported, tmp_path: Path) -> None:
