@@ -87,7 +87,7 @@ def test_a_model_that_is_gone_is_told_by_predict_and_made_anew_by_train(finished
     assert (finished / "model" / "model.safetensors").read_bytes() == expected
 
 
-@pytest.mark.parametrize("moment", ["epoch 1 of", "the model is saved"])
+@pytest.mark.parametrize("moment", ["epoch 1 of", "the fine-tuned model is saved", "the model that stays"])
 def test_a_second_call_is_refused_until_the_first_has_ended(train: Train, moment: str) -> None:
     refused: list[str] = []
 

@@ -184,7 +184,7 @@ def test_memory_stays_flat_under_load_and_every_answer_is_right(
         rate = 1000 / (time.perf_counter() - began)
     grown = (process.memory_info().rss - before) / 1e6
     assert grown < 30
-    report("requests to a service by four clients, a tiny model, all answered right", 1000)
+    report("requests to a service by four clients, a tiny model, all answered right", f"{1000:,}")
     print(f"{rate:.0f} requests a second, 99th percentile {np.percentile(seconds, 99) * 1000:.0f} ms")
 
 
