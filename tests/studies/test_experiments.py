@@ -204,13 +204,12 @@ def test_cells_need_the_same_factors() -> None:
 
 
 OTHER_MEASUREMENTS = ("early_stopping", "pretraining")
-FEWER_SEEDS = {"pretraining": 6}  # lesson A1 says so beside its intervals
 
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_the_series_studies_have_ten_seeds_and_distinct_cells(name: str) -> None:
     found = STUDIES[name]
-    assert len(found.seeds) == FEWER_SEEDS.get(name, 10)
+    assert len(found.seeds) == 10
     assert len({tuple(cell.items()) for cell in found.cells}) == len(found.cells)
     if name not in OTHER_MEASUREMENTS:
         assert tuple(found.measurements) == MEASUREMENTS
