@@ -8,7 +8,7 @@ ARGS ?=
 .PHONY: run test quick lab lessons bench gpu site book web dist bundle links
 
 run: $(READY)  ## execute all lessons into build/
-	$(BIN)/bertft run
+	$(BIN)/bertft run --fast
 
 test: $(READY)  ## everything that CI runs
 	$(BIN)/ruff check .

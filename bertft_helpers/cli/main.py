@@ -86,6 +86,7 @@ def run(
         list[str] | None, typer.Option("-p", metavar="NAME=VALUE", help="Override a parameter.")
     ] = None,
     jobs: Jobs = 1,
+    fast: Annotated[bool, typer.Option("--fast", help="A lesson on each core, with one thread each.")] = False,
     out: Annotated[Path, typer.Option("--out", help="Folder for executed lessons.", file_okay=False)] = Path("build"),
     cell_timeout: CellTimeout = 240,
     notebooks: Folder = None,
@@ -93,14 +94,18 @@ def run(
     """Execute lessons into a folder; the lessons themselves stay as they are."""
     from bertft_helpers.series import catalogue
     from bertft_helpers.series.execute.outcomes import print_table, write_run
+    from bertft_helpers.series.execute.side_by_side import lessons_at_once
 
     extra = catalogue.parse_overrides(parameter or [])  # first: `-p NAME VALUE` leaves a value among the lessons
     folder = notebooks or catalogue.find_folder()
     lessons = catalogue.select_lessons(folder, names or [])
     plan = catalogue.plan_parameters(folder, lessons, profile, extra)
-    outcomes = _execute(lessons, plan, out, cell_timeout, jobs)
-    write_run(outcomes, out, profile)
-    print_table(outcomes, out_console)
+    if fast and jobs > 1:
+        raise UserError("--fast decides how many lessons run side by side: leave --jobs out")
+    jobs = lessons_at_once() if fast else jobs
+    outcomes, seconds = _execute(lessons, plan, out, cell_timeout, jobs, threads=1 if jobs > 1 and fast else None)
+    write_run(outcomes, out, profile, jobs)
+    print_table(outcomes, seconds, out_console)
     answer(f"see {out / 'index.html'}")
     raise typer.Exit(0 if all(outcome.ok for outcome in outcomes) else 1)
 
@@ -117,12 +122,12 @@ def store(names: Names = None, jobs: Jobs = 1, cell_timeout: CellTimeout = 240, 
 
     lessons = catalogue.select_lessons(notebooks or catalogue.find_folder(), names or [])
     with scratch_folder("store") as scratch:
-        outcomes = _execute(lessons, {}, scratch, cell_timeout, jobs)
+        outcomes, seconds = _execute(lessons, {}, scratch, cell_timeout, jobs)
         for lesson, outcome in zip(lessons, outcomes, strict=True):
             if outcome.ok:
                 executed = read_notebook(scratch / f"{lesson.name}.ipynb")
                 write_notebook(with_outputs(read_notebook(lesson.path), executed), lesson.path)
-    print_table(outcomes, out_console)
+    print_table(outcomes, seconds, out_console)
     raise typer.Exit(0 if all(outcome.ok for outcome in outcomes) else 1)
 
 
@@ -168,13 +173,13 @@ def write_map(
 ) -> None:
     """Write notebooks/README.md (question, lesson, graduates, minutes, memory), its picture, results/README.md."""
     from bertft_helpers.series import catalogue, overview
-    from bertft_helpers.series.hosted import COSTS
+    from bertft_helpers.series.costs import COSTS, costs_text
     from bertft_helpers.studies.overview import studies_text
 
     folder = notebooks or catalogue.find_folder()
     costs = overview.known_costs(run_file)
     (folder / "README.md").write_text(overview.map_text(folder, costs), encoding="utf-8")
-    COSTS.write_text(overview.costs_text(costs), encoding="utf-8")
+    COSTS.write_text(costs_text(costs), encoding="utf-8")
     (folder / overview.PICTURE).write_bytes(overview.picture_of(folder))
     (folder / "results").mkdir(exist_ok=True)
     (folder / "results" / "README.md").write_text(studies_text(), encoding="utf-8")
@@ -312,12 +317,19 @@ def links(notebooks: Folder = None) -> None:
     answer("every outside address answers")
 
 
-def _execute(lessons: list, plan: dict, out: Path, cell_timeout: int, jobs: int) -> list:
+def _execute(
+    lessons: list, plan: dict, out: Path, cell_timeout: int, jobs: int, threads: int | None = None
+) -> tuple[list, float]:
+    """The outcomes, and the seconds from the first lesson's start to the last one's end."""
+    import time
+
     from bertft_helpers.series.execute.outcomes import Progressing
     from bertft_helpers.series.execute.runner import run_lessons
 
+    began = time.monotonic()
     with Progressing(out_console) as progress:
-        return run_lessons(lessons, plan, out, progress, cell_timeout, jobs)
+        outcomes = run_lessons(lessons, plan, out, progress, cell_timeout, jobs, threads)
+    return outcomes, time.monotonic() - began
 
 
 for command in (

@@ -5,7 +5,6 @@ Used by the set-up cell of every lesson, so it needs no more than the core's own
 
 from __future__ import annotations
 
-import csv
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
@@ -14,21 +13,19 @@ import torch
 from packaging.version import Version
 
 from bertft_helpers.runtime import pick_device, pick_precision
+from bertft_helpers.series.costs import measured_costs
 from bertft_helpers.series.doctor import declared_bounds
 
 __all__ = [
-    "COSTS",
     "Machine",
     "advice",
     "examine_machine",
     "expectation",
     "free_memory_mb",
     "introduce",
-    "measured_costs",
     "outdated_package",
 ]
 
-COSTS = Path(__file__).with_name("costs.csv")  # written by `bertft map`, beside the map of the lessons
 _SPARE = 1.2  # memory that must be free, as a multiple of the measured peak
 
 
@@ -109,9 +106,3 @@ def outdated_package() -> str:
         if not bound.specifier.contains(Version(found), prereleases=True):
             return f"{name} {found} (needed is {bound.specifier})"
     return ""
-
-
-def measured_costs() -> dict[str, tuple[float, float]]:
-    """Minutes and peak memory (MB) of each lesson by its two digits, as measured for the map."""
-    with COSTS.open(encoding="utf-8", newline="") as stream:
-        return {row["lesson"]: (float(row["minutes"]), float(row["peak_mb"])) for row in csv.DictReader(stream)}

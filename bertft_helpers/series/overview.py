@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import base64
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from nbformat import NotebookNode
 
 from bertft_helpers.errors import MissingError, UserError
 from bertft_helpers.series.catalogue import Lesson, find_lessons, number_of
-from bertft_helpers.series.hosted import measured_costs
+from bertft_helpers.series.costs import Cost, measured_costs
 from bertft_helpers.series.notebook import numbered_code_cells, read_notebook, tags
 
 __all__ = [
@@ -24,9 +21,7 @@ __all__ = [
     "PICTURE",
     "SECONDS_PER_CELL",
     "WORDS_PER_MINUTE",
-    "Cost",
     "costs_of_run",
-    "costs_text",
     "known_costs",
     "lessons_by_part",
     "map_text",
@@ -49,8 +44,8 @@ PARTS = {  # first lesson of each part -> its title
 INTRODUCTION = """# The lessons
 
 Each question has one notebook, which can be opened first: it begins with a recap. "Read" is an estimate in minutes: 200
-words of text a minute, and 20 seconds for each cell of code. "Run" (minutes) and memory were measured by `make run` on
-two CPU cores.
+words of text a minute, and 20 seconds for each cell of code. "Run" (minutes) and memory were measured by `bertft run`
+on two CPU cores, one lesson after the other; `make run` executes them side by side.
 The terms are explained in the [glossary](GLOSSARY.md). "Graduates" are functions that a lesson writes out and that
 `bertft_helpers` offers from then on.
 
@@ -61,14 +56,7 @@ This file is written by `bertft map`; edit the lessons, not this table.
 WORDS_PER_MINUTE, SECONDS_PER_CELL = 200, 20  # of a reader: text cells, code cells
 
 
-class Cost(NamedTuple):
-    """What a run of a lesson took."""
-
-    minutes: float
-    peak_mb: float
-
-
-LAST_RUN = Path("build/run.json")  # where `make run` leaves what it measured
+LAST_RUN = Path("build/run.json")  # where `bertft run` leaves what it measured
 PICTURE = "before-and-after.png"  # beside the map
 
 
@@ -77,7 +65,7 @@ def map_text(folder: Path, costs: Mapping[str, Cost]) -> str:
     lessons = find_lessons(folder)
     missing = [lesson.number for lesson in lessons if lesson.number not in costs]
     if missing:
-        raise UserError(f"no measured minutes for {', '.join(missing)}: run all lessons first (make run)")
+        raise UserError(f"no measured minutes for {', '.join(missing)}: run all lessons first (bertft run)")
     lines = [INTRODUCTION]
     for part, members in lessons_by_part(lessons).items():
         lines += [f"\n## {part}\n", _HEAD, *(_row(lesson, costs[lesson.number]) for lesson in members)]
@@ -106,25 +94,27 @@ def minutes_to_read(notebook: NotebookNode) -> int:
 def known_costs(run_file: Path | None = None) -> dict[str, Cost]:
     """The costs of ``run_file``; without one those of the last run, and where nothing was run the stored ones."""
     if run_file is None and not LAST_RUN.exists():
-        return {number: Cost(*cost) for number, cost in measured_costs().items()}
+        return measured_costs()
     return costs_of_run(run_file or LAST_RUN)
 
 
 def costs_of_run(run_file: Path) -> dict[str, Cost]:
     """Minutes and peak memory from the ``run.json`` of a run at the lessons' own values.
 
-    Raises ValueError for another profile or a run in which a lesson failed, FileNotFoundError where no file is.
+    Raises ValueError for another profile, lessons side by side (which slow each other), or a run in which a lesson
+    failed, FileNotFoundError where no file is.
     """
     if not run_file.is_file():
         raise MissingError(
-            f"{run_file} is not there: name the run.json of a complete run (make run), or leave --run out"
+            f"{run_file} is not there: name the run.json of a complete run (bertft run), or leave --run out"
         )
     run = json.loads(run_file.read_text(encoding="utf-8"))
     failed = [lesson["lesson"] for lesson in run["lessons"] if lesson["status"] != "ok"]
-    if run["profile"] != "cpu" or failed:
+    if run["profile"] != "cpu" or run["jobs"] > 1 or failed:
         raise UserError(
-            f"{run_file}: the map needs a complete run at the cpu profile; profile {run['profile']}, {failed=}. "
-            "Run all lessons (make run), or remove the file to keep the costs that are stored"
+            f"{run_file}: the map needs a complete run at the cpu profile, one lesson after the other; "
+            f"profile {run['profile']}, {run['jobs']} at once, {failed=}. "
+            "Run all lessons (bertft run), or remove the file to keep the costs that are stored"
         )
     return {number_of(lesson["lesson"]): Cost(lesson["seconds"] / 60, lesson["peak_mb"]) for lesson in run["lessons"]}
 
@@ -135,15 +125,6 @@ def picture_of(folder: Path) -> bytes:
     outputs = [output for _, cell in numbered_code_cells(read_notebook(lesson)) for output in cell.outputs]
     *_, picture = [output.data["image/png"] for output in outputs if "image/png" in output.get("data", {})]
     return base64.b64decode(picture)
-
-
-def costs_text(costs: Mapping[str, Cost]) -> str:
-    """The costs as CSV, which the installed package brings along for the set-up cell of a lesson that stands alone."""
-    lines = io.StringIO()
-    writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow(["lesson", *Cost._fields])
-    writer.writerows([number, f"{cost.minutes:.1f}", f"{cost.peak_mb:.0f}"] for number, cost in sorted(costs.items()))
-    return lines.getvalue()
 
 
 _HEAD = "| lesson | question | graduates | read | run | peak MB |\n|---|---|---|---|---|---|"

@@ -8,10 +8,11 @@ import pytest
 from conftest import code, folded, text, write_lesson
 
 from bertft_helpers.series.catalogue import find_lessons, place_of, select_lessons
+from bertft_helpers.series.costs import Cost
 from bertft_helpers.series.gates.anatomy import wrong_title
 from bertft_helpers.series.gates.check import check_folder
 from bertft_helpers.series.notebook import read_notebook
-from bertft_helpers.series.overview import Cost, map_text
+from bertft_helpers.series.overview import map_text
 from bertft_helpers.series.site.sources import page_name, short_title
 from bertft_helpers.series.stamp import UNSTAMPED, setup_source, stamp_lessons
 from bertft_helpers.series.teach.editions import write_editions

@@ -10,8 +10,8 @@ import torch
 from packaging.requirements import Requirement
 
 from bertft_helpers.series import hosted
-from bertft_helpers.series.hosted import Machine, advice, examine_machine, introduce, measured_costs, outdated_package
-from bertft_helpers.series.overview import Cost, costs_text
+from bertft_helpers.series.costs import COSTS, costs_text, measured_costs
+from bertft_helpers.series.hosted import Machine, advice, examine_machine, introduce, outdated_package
 
 ROOT = Path(__file__).parents[2]
 CPU, GPU = Machine(torch.device("cpu"), "CPU, 2 threads", 12_000.0), Machine(torch.device("cuda"), "Tesla T4", 12_000.0)
@@ -104,7 +104,7 @@ def test_a_package_below_its_bound_is_named_and_tools_are_not_asked_for(monkeypa
 
 
 def test_the_costs_in_the_package_are_written_by_the_map() -> None:
-    assert hosted.COSTS.read_text(encoding="utf-8") == costs_text({n: Cost(*c) for n, c in measured_costs().items()})
+    assert COSTS.read_text(encoding="utf-8") == costs_text(measured_costs())
 
 
 def test_the_introduction_needs_no_tool_that_a_hosted_machine_may_lack() -> None:

@@ -8,10 +8,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from bertft_helpers.series.hosted import measured_costs
+from bertft_helpers.series.costs import Cost, measured_costs
 from bertft_helpers.series.overview import (
     PICTURE,
-    Cost,
     costs_of_run,
     known_costs,
     map_text,
@@ -20,7 +19,7 @@ from bertft_helpers.series.overview import (
 )
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-STORED = {number: Cost(*cost) for number, cost in measured_costs().items()}  # what an installed lesson is told
+STORED = measured_costs()  # what an installed lesson is told
 REGENERATE = "`bertft map` regenerates it (the stored costs stay where there is no build/run.json)"
 
 
@@ -51,9 +50,13 @@ def test_a_lesson_without_a_measurement_is_named(tmp_path: Path) -> None:
         map_text(tmp_path, {})
 
 
-@pytest.mark.parametrize(("profile", "status"), [("smoke", "ok"), ("cpu", "failed")])
-def test_a_partial_run_is_no_source_of_costs(tmp_path: Path, profile: str, status: str) -> None:
-    run = {"profile": profile, "lessons": [{"lesson": "19_x", "status": status, "seconds": 1, "peak_mb": 1}]}
+@pytest.mark.parametrize(("profile", "jobs", "status"), [("smoke", 1, "ok"), ("cpu", 2, "ok"), ("cpu", 1, "failed")])
+def test_a_partial_or_crowded_run_is_no_source_of_costs(tmp_path: Path, profile: str, jobs: int, status: str) -> None:
+    run = {
+        "profile": profile,
+        "jobs": jobs,
+        "lessons": [{"lesson": "19_x", "status": status, "seconds": 1, "peak_mb": 1}],
+    }
     (tmp_path / "run.json").write_text(json.dumps(run))
     with pytest.raises(ValueError, match="complete run at the cpu profile"):
         costs_of_run(tmp_path / "run.json")
@@ -64,7 +67,7 @@ def test_without_a_run_the_costs_are_the_stored_ones(tmp_path: Path, monkeypatch
     assert known_costs() == STORED
     ok = {"lesson": "19_x", "status": "ok", "seconds": 90, "peak_mb": 700}
     (tmp_path / "build").mkdir()
-    (tmp_path / "build" / "run.json").write_text(json.dumps({"profile": "cpu", "lessons": [ok]}))
+    (tmp_path / "build" / "run.json").write_text(json.dumps({"profile": "cpu", "jobs": 1, "lessons": [ok]}))
     assert known_costs() == {"19": Cost(1.5, 700)}  # what was measured last wins
 
 

@@ -12,6 +12,7 @@ from bertft_helpers.series.catalogue import Lesson
 from bertft_helpers.series.execute.interrupts import signals_as_interrupt
 from bertft_helpers.series.execute.kernels import kernel_environment
 from bertft_helpers.series.execute.process_tree import end_process_tree
+from bertft_helpers.series.execute.side_by_side import longest_first
 
 
 def compare_outputs(lessons: Sequence[Lesson], cell_timeout: int, jobs: int = 1, to_stderr: bool = False) -> bool:
@@ -25,10 +26,11 @@ def compare_outputs(lessons: Sequence[Lesson], cell_timeout: int, jobs: int = 1,
     command += [f"--color={'yes' if sys.stdout.isatty() else 'no'}"]
     if jobs > 1:  # cells of one lesson share a kernel, so a lesson stays with one worker
         command += ["-n", str(jobs), "--dist", "loadscope"]
+    ordered = longest_first(lessons) if jobs > 1 else lessons
     with kernel_environment() as env, signals_as_interrupt():
         where = sys.stderr if to_stderr else None
         process = subprocess.Popen(
-            [*command, *(str(lesson.path) for lesson in lessons)], env=env, stdout=where, start_new_session=True
+            [*command, *(str(lesson.path) for lesson in ordered)], env=env, stdout=where, start_new_session=True
         )
         try:
             while process.poll() is None:

@@ -26,8 +26,8 @@ KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_":
 
 
 @contextmanager
-def kernel_environment() -> Iterator[dict[str, str]]:
-    """Environment variables in which the kernel ``python3`` is the running interpreter.
+def kernel_environment(threads: int | None = None) -> Iterator[dict[str, str]]:
+    """Environment variables in which the kernel ``python3`` is the running interpreter, with so many ``threads``.
 
     A kernel of that name may be registered on the machine and point to another Python; a folder on ``JUPYTER_PATH``
     comes before all of those.
@@ -38,4 +38,5 @@ def kernel_environment() -> Iterator[dict[str, str]]:
         command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         spec.write_text(json.dumps({"argv": command, "display_name": "Python 3", "language": "python"}))
         paths = [str(home), *filter(None, [os.environ.get("JUPYTER_PATH")])]
-        yield {**os.environ, **QUIET, **KEPT_MEMORY, "JUPYTER_PATH": os.pathsep.join(paths)}
+        count = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
+        yield {**os.environ, **QUIET, **KEPT_MEMORY, **count, "JUPYTER_PATH": os.pathsep.join(paths)}

@@ -58,8 +58,8 @@ class Progressing:
         self._console.print(Text(line, style="" if outcome.ok else "bold red"), soft_wrap=True)
 
 
-def print_table(outcomes: Sequence[Outcome], console: Console) -> None:
-    """The table at the end; below it, cell and error of each lesson that did not finish."""
+def print_table(outcomes: Sequence[Outcome], seconds: float, console: Console) -> None:
+    """The table at the end; below it, cell and error of each lesson that did not finish, and the seconds in all."""
     table = Table("lesson", "seconds", "peak MB", "status")
     for outcome in outcomes:
         style = "" if outcome.ok else "bold red"
@@ -69,7 +69,6 @@ def print_table(outcomes: Sequence[Outcome], console: Console) -> None:
         if not outcome.ok:
             console.print(Text(f"{outcome.lesson}: {failure(outcome)}", style="red"), soft_wrap=True)
     good = sum(outcome.ok for outcome in outcomes)
-    seconds = sum(outcome.seconds for outcome in outcomes)
     console.print(f"{good} of {len(outcomes)} lessons ran, {seconds:.0f} s in all")
 
 
@@ -82,11 +81,12 @@ def failure(outcome: Outcome) -> str:
     return f"{place}{source}{' '.join(outcome.error.split())}"
 
 
-def write_run(outcomes: Sequence[Outcome], out: Path, profile: str) -> None:
+def write_run(outcomes: Sequence[Outcome], out: Path, profile: str, jobs: int) -> None:
     """Write ``run.json``, one HTML page per executed lesson and ``index.html`` into ``out``."""
     sweep(out)
     run = {
         "profile": profile,
+        "jobs": jobs,
         "when": time.strftime("%Y-%m-%d %H:%M"),
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in _REPORTED},

@@ -17,6 +17,7 @@ from bertft_helpers.series.catalogue import Lesson
 from bertft_helpers.series.execute.interrupts import signals_as_interrupt
 from bertft_helpers.series.execute.kernels import kernel_environment
 from bertft_helpers.series.execute.process_tree import descendants, end_process_tree, memory_of
+from bertft_helpers.series.execute.side_by_side import longest_first
 
 __all__ = ["CELL_TIMEOUT", "Observer", "Outcome", "Worker", "run_lessons"]
 
@@ -120,16 +121,18 @@ def run_lessons(
     observer: Observer,
     cell_timeout: int = CELL_TIMEOUT,
     jobs: int = 1,
+    threads: int | None = None,
 ) -> list[Outcome]:
     """Execute lessons into ``out``, at most ``jobs`` side by side; a failing lesson does not stop the others.
 
+    Each kernel has as many ``threads``; None leaves them to the environment. Side by side, long lessons begin first.
     Returns the outcomes in the order of the lessons. Raises ``KeyboardInterrupt`` on Ctrl-C, SIGTERM and SIGHUP, after
     every worker and kernel has ended.
     """
     out.mkdir(parents=True, exist_ok=True)
-    waiting, done = list(lessons), {}
+    waiting, done = longest_first(lessons) if jobs > 1 else list(lessons), {}
     running: dict[str, Worker] = {}
-    with kernel_environment() as env, signals_as_interrupt(), ExitStack() as stack:
+    with kernel_environment(threads) as env, signals_as_interrupt(), ExitStack() as stack:
         stack.callback(_close_all, running)
         while waiting or running:
             while waiting and len(running) < jobs:

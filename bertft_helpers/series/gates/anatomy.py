@@ -50,7 +50,7 @@ LONGEST_CELL = 40  # lines
 LONGEST_IN_SHORT = 15  # lines, blank ones not counted
 FEWEST_CELLS, MOST_CELLS = 12, 35  # with code: less is no lesson, more is two
 SHORTEST_READ, LONGEST_READ = 10, 25  # minutes
-STATED_READ = re.compile(r"\*\*Time\*\* about (\d+) minutes\s+to\s+read")
+STATED_READ = re.compile(r"\*\*Time\*\* about\s+(\d+)\s+minutes\s+to\s+read")
 FEWEST_CHECKS = 3
 SOLUTION_BEGIN, SOLUTION_END = "### BEGIN SOLUTION", "### END SOLUTION"
 

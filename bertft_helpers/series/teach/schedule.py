@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from bertft_helpers.errors import UserError
+from bertft_helpers.series.gates.anatomy import STATED_READ
 from bertft_helpers.series.pages import render
 
 __all__ = ["EXERCISES", "FORMATS", "Format", "Lasting", "Slot", "plan_days", "reading_minutes", "schedule_page"]
 
 EXERCISES = 6  # minutes for the exercises of a lesson that is worked through
-_READING = re.compile(r"\*\*Time\*\* about (\d+) minutes to read")
 
 
 class Lasting(NamedTuple):
@@ -77,7 +76,7 @@ class Slot(NamedTuple):
 
 def reading_minutes(first_cell: str) -> float:
     """The minutes that a lesson's first cell names. Raises ValueError when it names none."""
-    match = _READING.search(first_cell)
+    match = STATED_READ.search(first_cell)
     if match is None:
         raise UserError(f"no 'Time about N minutes to read' in the first cell: {first_cell[:60]!r}")
     return float(match[1])

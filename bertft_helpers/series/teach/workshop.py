@@ -8,7 +8,7 @@ from pathlib import Path
 from bertft_helpers.errors import UserError
 from bertft_helpers.files import new_folder, sweep
 from bertft_helpers.series.catalogue import find_lessons
-from bertft_helpers.series.hosted import measured_costs
+from bertft_helpers.series.costs import measured_costs
 from bertft_helpers.series.notebook import read_notebook
 from bertft_helpers.series.teach.catch_up import write_catch_up
 from bertft_helpers.series.teach.editions import stumbling_blocks, write_editions
