@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import psutil
-import torch
 
 from bertft_helpers.series.catalogue import Lesson
 from bertft_helpers.series.costs import Cost, measured_costs
@@ -19,6 +18,8 @@ def lessons_at_once() -> int:
     A lesson with one thread takes less than twice as long as with two, since loading a model, cutting texts and drawing
     have one thread anyway.
     """
+    import torch  # takes a second, which the processes that run lessons need not spend
+
     if torch.cuda.is_available():
         return 1
     largest = max(cost.peak_mb for cost in measured_costs().values()) * 1e6

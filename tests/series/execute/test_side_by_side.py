@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import nbformat
 import pytest
+import torch
 
 from bertft_helpers.cli.main import app
 from bertft_helpers.series.catalogue import Lesson
@@ -31,9 +32,9 @@ def costs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_each_has_a_core_and_its_memory_and_a_gpu_has_one(
     monkeypatch: pytest.MonkeyPatch, cores: int, free_gb: float, gpu: bool, expected: int
 ) -> None:
-    monkeypatch.setattr(side_by_side.torch, "get_num_threads", lambda: cores)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: cores)
     monkeypatch.setattr(side_by_side.psutil, "virtual_memory", lambda: SimpleNamespace(available=free_gb * 1e9))
-    monkeypatch.setattr(side_by_side.torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     assert lessons_at_once() == expected
 
 
