@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol, cast
 
+import numpy as np
 import torch
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -27,6 +28,7 @@ from bertft_helpers.model_files.vocabulary import doubts_about, load_vocabulary
 from bertft_helpers.runtime import mixed_precision
 from bertft_helpers.validation import check_not_blank, check_texts
 
+ONE_LABEL, SEVERAL_LABELS = "single_label_classification", "multi_label_classification"  # transformers' names
 PREPROCESSING: dict[str, Callable[[str], str]] = {"repair": repair, "none": str}
 WITHOUT_MANIFEST = (
     "{folder} was saved by another tool: it is complete, but nobody wrote down what its files were (no manifest.json); "
@@ -115,16 +117,17 @@ class TextClassifier:
 
         Raises TypeError for a single string and ValueError naming the rows that are no text or blank.
         """
-        if isinstance(texts, str):
-            raise TypeError(f"predict was given one string, {texts[:30]!r}…; give a list of texts: [text]")
-        if len(texts) == 0:
+        texts = prepare_all(texts, self.prepare)
+        if not texts:
             return []
-        check_texts(texts, "texts to predict")
-        texts = [self.prepare(text) for text in texts]
-        check_not_blank(texts, "texts to predict")
-        with mixed_precision(self.model.device, getattr(torch, self.precision)):
-            logits = text_logits(self.model, self.tokenizer, texts, self.max_length, self.token_budget, self.policy)
+        logits = torch.from_numpy(self.logits(texts))
         return name_answers((logits / self.temperature).softmax(dim=1).tolist(), self.label_names)
+
+    def logits(self, texts: Sequence[str]) -> np.ndarray:
+        """``[texts, labels]`` of texts that are prepared already, without the temperature."""
+        with mixed_precision(self.model.device, getattr(torch, self.precision)):
+            found = text_logits(self.model, self.tokenizer, texts, self.max_length, self.token_budget, self.policy)
+        return found.numpy()
 
     def save(
         self,
@@ -163,17 +166,19 @@ class TextClassifier:
         device: str | torch.device = "cpu",
         token_budget: int = 1024,
         precision: str = "float32",
+        problem_type: str = ONE_LABEL,
     ) -> TextClassifier:
         """The classifier saved in ``folder``, by this class or by other tools.
 
         With a manifest every file is what was saved; without one the folder is complete, and ``notes`` say what is not
-        known. Raises MissingError, DamagedFileError, and UserError for models that do not choose one label for a text.
+        known. ``problem_type`` is what the caller can use, as transformers calls it. Raises MissingError,
+        DamagedFileError, and UserError for models of another kind.
         """
         folder = Path(folder)
         manifest = read_manifest(folder)
         if manifest is not None:
             check_files(folder, manifest)
-        require_label_names(folder)
+        require_label_names(folder, problem_type)
         model_class = MeanPooledClassifier if has_mean(folder) else AutoModelForSequenceClassification
         model = load_model(model_class, folder).to(device)  # type: ignore[arg-type]  # transformers hides that it is a method
         tokenizer = load_vocabulary(folder)
@@ -200,12 +205,24 @@ def name_answers(probabilities: Sequence[Sequence[float]], label_names: Sequence
     return [Prediction(label, row[label], row) for label, row in zip(best, named, strict=True)]
 
 
-def require_label_names(folder: Path) -> None:
-    """Raise UserError unless ``config.json`` has a name for each output, all different, of which a text gets one."""
+def prepare_all(texts: Sequence[str], prepare: Callable[[str], str]) -> list[str]:
+    """Texts as a model reads them. Raises TypeError for a single string, ValueError for rows without a text."""
+    if isinstance(texts, str):
+        raise TypeError(f"predict was given one string, {texts[:30]!r}…; give a list of texts: [text]")
+    if len(texts) == 0:
+        return []
+    check_texts(texts, "texts to predict")
+    prepared = [prepare(text) for text in texts]
+    check_not_blank(prepared, "texts to predict")
+    return prepared
+
+
+def require_label_names(folder: Path, problem_type: str = ONE_LABEL) -> None:
+    """Raise UserError unless ``config.json`` has a name for each output, all different, and is of this kind."""
     config = read_config(folder)
-    kind = config.get("problem_type")
-    if kind not in (None, "single_label_classification"):
-        raise UserError(f"the model in {folder} is made for {kind}; only models that choose one label can be used")
+    kind = config.get("problem_type") or ONE_LABEL
+    if kind != problem_type:
+        raise UserError(f"the model in {folder} is made for {kind}; here only one for {problem_type} can be used")
     names = config.get("id2label", {"0": "LABEL_0", "1": "LABEL_1"})  # transformers' own where none are given
     if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
         raise UserError(f"id2label in {folder / 'config.json'} is no table of numbers and names: {names!r:.80}")

@@ -103,6 +103,7 @@ INFRASTRUCTURE_NAMES = {
     "inference.Classifier": "what others may ask of a classifier",
     "inference.Prediction": "a record",
     "inference.name_answers": "a list of records",
+    "inference.prepare_all": "checks and their messages",
     "inference.require_label_names": "a check and its message",
 }
 OVERVIEW = "00"  # shows on real texts what the thirty lessons then explain

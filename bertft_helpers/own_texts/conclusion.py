@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from transformers import BertForSequenceClassification
 
-from bertft_helpers.errors import RunError, UserError
-from bertft_helpers.files import new_folder, remove_folder, write_json, write_text
-from bertft_helpers.history import History, write_csv
+from bertft_helpers.errors import UserError
+from bertft_helpers.history import History
 from bertft_helpers.inference import TextClassifier
 from bertft_helpers.mean_pooled import reason_against
 from bertft_helpers.own_texts import baselines
@@ -21,6 +20,7 @@ from bertft_helpers.own_texts.calibration import choose_temperature, with_temper
 from bertft_helpers.own_texts.counted_words import CountedWords
 from bertft_helpers.own_texts.familiarity import VECTORS, distances, familiar_file, familiar_from
 from bertft_helpers.own_texts.folder import Say
+from bertft_helpers.own_texts.keeping import facts_of_cut, finish, save_first, save_kept
 from bertft_helpers.own_texts.prepared import PARTS, Prepared
 from bertft_helpers.own_texts.record import TaskRecord
 from bertft_helpers.own_texts.report import report_page
@@ -34,7 +34,6 @@ from bertft_helpers.own_texts.winner import (
     Predicted,
     choose,
     classifier_of,
-    kind_of,
     predict_parts,
 )
 from bertft_helpers.pretrained import load_encoder, load_tokenizer
@@ -61,7 +60,7 @@ def conclude(
     tuned = _tried(FINE_TUNED, fine_tuned, prepared)
     run_folder.require_held(out)
     if ASKED[settings.keep] in (None, FINE_TUNED):
-        _save_first(out, tuned, prepared, say)
+        save_first(out, tuned, say)
     say("now the baselines on the same texts")
     others = _baselines(prepared, settings.checkpoint, model.device, run["precision"])
     savable = [one for one in others if _is_savable(one, model)]
@@ -74,7 +73,7 @@ def conclude(
         classifier = classifier_of(chosen, prepared, settings, max_length, model.device)
         kept = _tried(winner.name, classifier, prepared)
     run_folder.require_held(out)
-    _save_model(out, kept, prepared)
+    save_kept(out, kept)
     say(f"the model that stays is {kept.name}; it was tested once")
     predictions, temperature = kept.predicted.predictions, kept.classifier.temperature
     run |= {"texts_per_second": kept.predicted.texts_per_second, "megabytes": run_folder.megabytes_of_model(out)}
@@ -84,7 +83,8 @@ def conclude(
     results |= {"wishes": wishes_met(kept.sure, with_temperature(predictions["test"], temperature))}
     results |= {"unfamiliar_test_texts": kept.flagged}
     record = TaskRecord(settings, max_length, prepared, model, history, predictions, others, results)
-    _finish(record, out, say)
+    pages = {"report.html": report_page(record), "summary.html": summary_page(summary_of(results))}
+    finish(record, out, pages, say)
     return record
 
 
@@ -100,6 +100,20 @@ class _Tried(NamedTuple):
     sure: Answers
     flagged: float | None
     beside: dict[str, bytes]
+    label_names: list[str]
+    training_texts: int
+
+    def save(self, folder: Path) -> None:
+        """Write the model with what its card says of it."""
+        test = self.predicted.predictions["test"]
+        scores = scores_of(test.labels, test.classes, self.label_names)
+        facts = {
+            "method": self.name,
+            "training texts": self.training_texts,
+            "accuracy on test texts": f"{scores['accuracy']:.3f} ({scores['texts']} texts)",
+            "macro F1 on test texts": f"{scores['macro_f1']:.3f}",
+        }
+        self.classifier.save(folder, facts | facts_of_cut(self.classifier), self.beside)
 
 
 def _tried(name: str, classifier: TextClassifier | CountedWords, prepared: Prepared) -> _Tried:
@@ -108,7 +122,9 @@ def _tried(name: str, classifier: TextClassifier | CountedWords, prepared: Prepa
     classifier.temperature = choose_temperature(validation)
     sure = answers_of(with_temperature(validation, classifier.temperature))
     vectors, flagged = _unfamiliar(predicted)
-    return _Tried(name, classifier, predicted, sure, flagged, {ANSWERS: answers_file(sure), **vectors})
+    beside = {ANSWERS: answers_file(sure), **vectors}
+    training_texts = len(prepared.examples["train"])
+    return _Tried(name, classifier, predicted, sure, flagged, beside, prepared.label_names, training_texts)
 
 
 def _unfamiliar(predicted: Predicted) -> tuple[dict[str, bytes], float | None]:
@@ -146,52 +162,3 @@ def _baselines(prepared: Prepared, checkpoint: str, device: torch.device, precis
 def _frozen(prepared: Prepared, checkpoint: str, device: torch.device, precision: str) -> baselines.Baseline:
     encoder = load_encoder(checkpoint).to(device)  # type: ignore[arg-type]  # transformers hides that it is a method
     return baselines.frozen_features(encoder, prepared.examples, precision)
-
-
-def _save_first(out: Path, tuned: _Tried, prepared: Prepared, say: Say) -> None:
-    """Save the fine-tuned model before the baselines: one that is killed, for want of memory, must not cost the run."""
-    if not (out / run_folder.MODEL).exists():
-        _save(out, tuned, prepared)
-        say("the fine-tuned model is saved")
-
-
-def _save_model(out: Path, kept: _Tried, prepared: Prepared) -> None:
-    """Let the run's model be ``kept``: one that a call before this has saved stays, but for a fine-tuned one."""
-    folder = out / run_folder.MODEL
-    if folder.exists():
-        if missing := run_folder.missing_from_model(out):
-            raise RunError(f"{folder} lacks {' and '.join(missing)}: move it away and call again")
-        there = kind_of(folder)
-        if there == kept.name:
-            return
-        if there != FINE_TUNED:  # saved on another machine, where a close call went otherwise
-            raise RunError(f"{folder} holds {there}, but here {kept.name} is chosen: move it away and call again")
-        remove_folder(folder)
-    _save(out, kept, prepared)
-
-
-def _save(out: Path, kept: _Tried, prepared: Prepared) -> None:
-    test = kept.predicted.predictions["test"]
-    scores = scores_of(test.labels, test.classes, prepared.label_names)
-    facts = {
-        "method": kept.name,
-        "training texts": len(prepared.examples["train"]),
-        "accuracy on test texts": f"{scores['accuracy']:.3f} ({scores['texts']} texts)",
-        "macro F1 on test texts": f"{scores['macro_f1']:.3f}",
-    }
-    if isinstance(kept.classifier, TextClassifier):
-        facts["texts longer than the limit"] = (
-            f"cut by the policy {kept.classifier.policy!r}; other tools keep the head"
-        )
-    kept.classifier.save(out / run_folder.MODEL, facts, kept.beside)
-
-
-def _finish(record: TaskRecord, out: Path, say: Say) -> None:
-    """Write history, report, summary and, last, ``results.json``; then the training states are not needed any more."""
-    if not (out / "history").exists():
-        with new_folder(out / "history") as draft:
-            write_csv(record.history, draft)
-    write_text(out / "report.html", report_page(record))
-    write_text(out / "summary.html", summary_page(summary_of(record.results)))
-    write_json(out / "results.json", record.results)
-    run_folder.clear_training(out / run_folder.TRAINING, say)

@@ -20,10 +20,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from bertft_helpers.data import repair
 from bertft_helpers.errors import DamagedFileError
 from bertft_helpers.files import new_folder
-from bertft_helpers.inference import Prediction, name_answers
+from bertft_helpers.inference import Prediction, name_answers, prepare_all
 from bertft_helpers.model_files.card import counted_words_card
 from bertft_helpers.model_files.manifest import check_files, read_manifest, write_manifest
-from bertft_helpers.validation import check_not_blank, check_texts
 
 __all__ = ["COUNTED_BY", "NUMBERS", "WORDS", "CountedWords", "LinearHead", "holds_counted_words"]
 
@@ -64,11 +63,9 @@ class CountedWords:
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """One prediction per text. Raises ValueError naming the rows that are no text or blank."""
-        if len(texts) == 0:
+        texts = prepare_all(texts, self.prepare)
+        if not texts:
             return []
-        check_texts(texts, "texts to predict")
-        texts = [self.prepare(text) for text in texts]
-        check_not_blank(texts, "texts to predict")
         return name_answers(softmax(self.logits(texts) / self.temperature, axis=1).tolist(), self.label_names)
 
     def save(self, folder: str | Path, facts: Mapping[str, object], beside: Mapping[str, bytes] | None = None) -> None:

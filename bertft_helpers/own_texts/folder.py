@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,7 @@ def refuse_other(out: Path, settings: TaskSettings, digest: str) -> None:
 
 
 def _identity(settings: TaskSettings, digest: str) -> dict[str, Any]:
-    return {**dataclasses.asdict(settings), "texts": digest}
+    return json.loads(json.dumps({**dataclasses.asdict(settings), "texts": digest}))  # as it is read back
 
 
 def _is_anothers(path: Path) -> bool:

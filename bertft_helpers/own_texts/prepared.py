@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,9 +33,13 @@ __all__ = [
     "SMALL_CLASS",
     "SMALL_TEST",
     "Prepared",
+    "about_language",
+    "about_length",
+    "divide",
     "introduction",
     "prepare",
     "prepare_for",
+    "read_once",
     "share_cut",
     "warnings_about",
 ]
@@ -67,6 +72,11 @@ class Prepared:
         """The classes, in the order of the logits."""
         return self.parts["train"].features["label"].names
 
+    @property
+    def described(self) -> str:
+        """What the texts are of, for a sentence about them."""
+        return f"of {len(self.label_names)} classes"
+
     def counts(self, part: str) -> list[int]:
         """How many texts of each class a part has."""
         counted = Counter(self.examples[part].labels)
@@ -88,17 +98,34 @@ def prepare(
     So no text of one part is in another, also in other spelling. A class too small to be in every part is left out
     with ``skip_small_classes``; else it raises UserError.
     """
-    kept, removed = clean(dataset)
-    ids = encode([without_middle(text) for text in kept["text"]], tokenizer)
-    kept, ids, removed = _without(removed_as_read(kept, ids, tokenizer), kept, ids, removed)
+    kept, ids, removed = read_once(dataset, tokenizer)
     left_out = small_classes(kept) if skip_small_classes else {}
     if left_out:
         names = kept.features["label"].names
         reasons = ["small class" if names[label] in left_out else "" for label in kept["label"]]
         kept, ids, removed = _without(reasons, kept, ids, removed)
         kept = without_classes(kept, left_out)
-    rows = rows_by_class(kept, seed, validation, test)
-    parts = take_parts(kept, rows)
+    divided = divide(kept, ids, rows_by_class(kept, seed, validation, test), tokenizer, max_length, policy)
+    return Prepared(**divided, removed=removed, digest=digest_of(dataset), left_out=left_out)
+
+
+def read_once(dataset: Dataset, tokenizer: PreTrainedTokenizerBase) -> tuple[Dataset, list[list[int]], pd.DataFrame]:
+    """The cleaned rows that the tokenizer tells apart, their token ids, and the rows that were removed."""
+    kept, removed = clean(dataset)
+    ids = encode([without_middle(text) for text in kept["text"]], tokenizer)
+    return _without(removed_as_read(kept, ids, tokenizer), kept, ids, removed)
+
+
+def divide(
+    kept: Dataset,
+    ids: Sequence[list[int]],
+    rows: Mapping[str, list[int]],
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    policy: str,
+) -> dict[str, Any]:
+    """What ``Prepared`` holds part by part, by name: the texts of ``rows``, cut, and how the vocabulary fits them."""
+    parts = take_parts(kept, dict(rows))
     encoded = {part: [ids[row] for row in rows[part]] for part in PARTS}
     examples = {
         part: EncodedTexts(
@@ -110,7 +137,8 @@ def prepare(
     }
     unknown, pieces = _fit_of_vocabulary(list(parts["train"]["text"]), encoded["train"], tokenizer.unk_token_id)
     lengths = {part: [len(own) for own in encoded[part]] for part in PARTS}
-    return Prepared(parts, removed, examples, lengths, unknown, pieces, digest_of(dataset), left_out)
+    fit = {"unknown_share": unknown, "pieces_per_word": pieces}
+    return {"parts": parts, "examples": examples, "lengths": lengths, **fit}
 
 
 def prepare_for(
@@ -149,7 +177,7 @@ def introduction(prepared: Prepared) -> str:
     reasons = ", ".join(f"{count} {why}" for why, count in prepared.removed["reason"].value_counts().items())
     kept, removed = sum(counts.values()), len(prepared.removed)
     return (
-        f"{kept + removed} rows: {kept} texts of {len(prepared.label_names)} classes kept, {removed} removed"
+        f"{kept + removed} rows: {kept} texts {prepared.described} kept, {removed} removed"
         f"{f' ({reasons})' if reasons else ''}; {counts['train']} to train on, {counts['validation']} to choose the "
         f"epoch by, {counts['test']} to test on once, and no text in two of these"
     )
@@ -171,7 +199,7 @@ def share_cut(prepared: Prepared, max_length: int) -> float:
 
 def warnings_about(prepared: Prepared, max_length: int, policy: str, class_weights: bool) -> list[str]:
     """What a reader of the scores must know about the texts, one sentence or two each."""
-    found = [_about_left_out(prepared), _about_language(prepared), _about_length(prepared, max_length, policy)]
+    found = [_about_left_out(prepared), about_language(prepared), about_length(prepared, max_length, policy)]
     return [*filter(None, [*found, _about_imbalance(prepared, class_weights)]), *_about_size(prepared)]
 
 
@@ -184,7 +212,8 @@ def _about_left_out(prepared: Prepared) -> str:
     )
 
 
-def _about_language(prepared: Prepared) -> str:
+def about_language(prepared: Prepared) -> str:
+    """A sentence where the vocabulary does not fit the texts; empty where it does."""
     if prepared.unknown_share > 0.01:
         return (
             f"{prepared.unknown_share:.1%} of the word pieces are [UNK]: the checkpoint does not know these "
@@ -200,7 +229,8 @@ def _about_language(prepared: Prepared) -> str:
     return ""
 
 
-def _about_length(prepared: Prepared, max_length: int, policy: str) -> str:
+def about_length(prepared: Prepared, max_length: int, policy: str) -> str:
+    """What was cut, in a sentence; empty where it is next to nothing."""
     share = share_cut(prepared, max_length)
     if share < 0.01:
         return ""

@@ -19,7 +19,7 @@ from bertft_helpers.own_texts.prepared import Prepared, introduction, prepare_fo
 from bertft_helpers.own_texts.record import TaskRecord
 from bertft_helpers.own_texts.settings import BEST, TaskSettings
 from bertft_helpers.own_texts.sources import digest_of, load_source
-from bertft_helpers.own_texts.training import remedies_as_options, train
+from bertft_helpers.own_texts.training import one_label, remedies_as_options, train
 from bertft_helpers.pretrained import find_checkpoint, load_tokenizer
 from bertft_helpers.reading.report import FOUND_OUT, Format, Reading
 from bertft_helpers.resume.processes import (
@@ -132,6 +132,7 @@ def run_task(
             choice,
             out / run_folder.TRAINING,
             processes,
+            one_label(prepared, settings),
             say,
             _metered(on_step, meter, processes),
         )

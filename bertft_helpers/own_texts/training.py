@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+from torch import nn
 from transformers import BertForSequenceClassification
 
 from bertft_helpers.batching import make_loader
@@ -25,7 +27,20 @@ from bertft_helpers.speed.vocabulary import compact_vocabulary, restore_vocabula
 from bertft_helpers.tables import visible
 from bertft_helpers.training import EarlyStopping, steps_per_run
 
-__all__ = ["remedies_as_options", "train"]
+__all__ = ["Objective", "one_label", "remedies_as_options", "train"]
+
+
+class Objective(NamedTuple):
+    """What is learned: the model as the loop asks it, the loss, and the column by which the best epoch is known."""
+
+    asked: Callable[[BertForSequenceClassification], nn.Module]
+    loss_fn: LossFn
+    monitor: str
+
+
+def one_label(prepared: Prepared, settings: TaskSettings) -> Objective:
+    """The classes exclude one another; rare ones weigh more where the settings say so."""
+    return Objective(lambda model: model, _loss(prepared, settings), "validation_accuracy")
 
 
 def train(
@@ -35,6 +50,7 @@ def train(
     choice: Choice,
     folder: Path,
     processes: Processes,
+    objective: Objective,
     say: Say = print,
     on_step: OnStep | None = None,
 ) -> tuple[BertForSequenceClassification, History, Plan, int]:
@@ -50,16 +66,17 @@ def train(
         model, planned.learning_rate, steps_per_run(loader, config), planned.weight_decay, planned.warmup_share
     )
     compact.follow(optimizer)
-    loss_fn, stopping = _loss(prepared, settings), EarlyStopping(planned.patience, "validation_accuracy")
+    asked, loss_fn, monitor = objective.asked(model), objective.loss_fn, objective.monitor
+    stopping = EarlyStopping(planned.patience, monitor)
     if processes.count > 1:
         share_gradients(model)
-        loss_fn, stopping = shared_loss(loss_fn, processes), AgreedStopping(planned.patience, "validation_accuracy")
+        loss_fn, stopping = shared_loss(loss_fn, processes), AgreedStopping(planned.patience, monitor)
         names = [state.name for state in states_in(folder)]
         require_equal("saved states", names, processes, "--out must be a folder that all machines share")
     validation_loader = make_loader(examples["validation"], 64)
     folder.mkdir(exist_ok=True)  # not the run's folder, when somebody has removed it
     history = fit_resumable(
-        Run(model, loader, validation_loader, optimizer, schedule, config, loss_fn, stopping),
+        Run(asked, loader, validation_loader, optimizer, schedule, config, loss_fn, stopping),
         folder,
         on_epoch=lambda row: say(_epoch_line(row, config.epochs)),
         on_note=say,
