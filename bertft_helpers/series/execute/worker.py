@@ -13,11 +13,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-# jsonschema loads this package, if it is there, to check internationalised addresses. Building its grammar takes a
-# second in every worker, and notebooks hold none: its absence is allowed for.
-sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]  # how Python is told that there is none
-
-from bertft_helpers.series.notebook import read_notebook, source_head  # noqa: E402
+from bertft_helpers.series.notebook import read_notebook, source_head
 
 __all__ = ["execute", "main"]
 
