@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, Protocol, cast
 
 import numpy as np
@@ -37,11 +38,15 @@ WITHOUT_MANIFEST = (
 
 
 class Prediction(NamedTuple):
-    """The most probable label of a text, its probability, and the probability of every label by name."""
+    """The most probable label of a text, its probability, and the probability of every label by name.
+
+    ``further`` is what else was asked for, by the name of its column.
+    """
 
     label: str
     probability: float
     probabilities: dict[str, float]
+    further: Mapping[str, object] = MappingProxyType({})
 
 
 class Classifier(Protocol):
@@ -120,8 +125,12 @@ class TextClassifier:
         texts = prepare_all(texts, self.prepare)
         if not texts:
             return []
-        logits = torch.from_numpy(self.logits(texts))
-        return name_answers((logits / self.temperature).softmax(dim=1).tolist(), self.label_names)
+        return self.answers(self.logits(texts))
+
+    def answers(self, logits: np.ndarray) -> list[Prediction]:
+        """The predictions that ``logits`` ``[texts, labels]`` stand for."""
+        probabilities = (torch.from_numpy(logits) / self.temperature).softmax(dim=1)
+        return name_answers(probabilities.tolist(), self.label_names)
 
     def logits(self, texts: Sequence[str]) -> np.ndarray:
         """``[texts, labels]`` of texts that are prepared already, without the temperature."""

@@ -18,6 +18,7 @@ from scipy.stats import binomtest
 from bertft_helpers.errors import DamagedFileError, MissingError, UserError
 from bertft_helpers.evaluation import Predictions
 from bertft_helpers.inference import Classifier, Prediction
+from bertft_helpers.own_texts.around import Around
 
 __all__ = [
     "ABSTAIN",
@@ -165,28 +166,15 @@ def precision_interval(hits: int, answered: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
-class Abstaining:
+class Abstaining(Around[Classifier]):
     """A classifier that answers ``ABSTAIN`` where it is not sure enough; the probabilities stay as they are."""
 
     def __init__(self, classifier: Classifier, rule: Rule) -> None:
         if ABSTAIN in classifier.label_names:
             raise UserError(f"a class is called {ABSTAIN!r}, as no answer is: rename it, and train anew")
-        self.classifier, self.rule = classifier, rule
-        self.notes = [*classifier.notes, rule.told()]
-
-    @property
-    def max_length(self) -> int | None:
-        """Where texts are cut, in tokens."""
-        return self.classifier.max_length
-
-    @property
-    def label_names(self) -> list[str]:
-        """The names of the classes."""
-        return self.classifier.label_names
-
-    def prepare(self, text: str) -> str:
-        """A text as the model reads it."""
-        return self.classifier.prepare(text)
+        super().__init__(classifier)
+        self.rule = rule
+        self.notes.append(rule.told())
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """One prediction per text, with ``ABSTAIN`` for the label below the limit."""

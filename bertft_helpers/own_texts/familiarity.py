@@ -24,25 +24,29 @@ from transformers import BertForSequenceClassification, PreTrainedModel
 
 from bertft_helpers.errors import DamagedFileError, MissingError, UserError
 from bertft_helpers.first_token import first_token_only
-from bertft_helpers.inference import TextClassifier, text_logits
+from bertft_helpers.inference import Prediction, TextClassifier, prepare_all, text_logits
 from bertft_helpers.mean_pooled import MeanPooledClassifier
+from bertft_helpers.own_texts.around import Around
+from bertft_helpers.runtime import mixed_precision
 
 __all__ = [
     "EXPECTED",
     "MOST_KEPT",
     "NEIGHBOURS",
+    "UNFAMILIAR",
     "VECTORS",
     "Familiar",
+    "Flagging",
     "WithoutHead",
     "distances",
     "familiar_file",
     "familiar_from",
-    "is_far",
     "read_familiar",
     "vectors_of",
 ]
 
 VECTORS = "familiar_texts.safetensors"
+UNFAMILIAR = "unfamiliar"  # the column of the flags
 NEIGHBOURS = 5
 MOST_KEPT = 2000  # texts; more say little more about what is near
 EXPECTED = 0.02  # the share of texts like the known ones that lie beyond the limit
@@ -83,15 +87,20 @@ class WithoutHead(nn.Module):
 
 def vectors_of(classifier: TextClassifier, texts: Sequence[str]) -> np.ndarray:
     """What the last layer of a model reads of prepared ``texts``, ``[texts, width]``."""
-    with first_token_only(classifier.model):
+    body = WithoutHead(classifier.model)
+    with first_token_only(classifier.model), mixed_precision(classifier.model.device, _format_of(classifier)):
         return text_logits(
-            WithoutHead(classifier.model),  # type: ignore[arg-type]  # as far as it is looked at, a model
+            body,  # type: ignore[arg-type]  # as far as it is looked at, a model
             classifier.tokenizer,
             texts,
             classifier.max_length,
             classifier.token_budget,
             classifier.policy,
         ).numpy()
+
+
+def _format_of(classifier: TextClassifier) -> torch.dtype:
+    return getattr(torch, classifier.precision)
 
 
 def familiar_from(vectors: np.ndarray) -> Familiar:
@@ -123,9 +132,33 @@ def _distances(cosines: np.ndarray, to_itself: bool = False) -> np.ndarray:
     return 1 - np.partition(cosines, -count, axis=1)[:, -count:].mean(axis=1)
 
 
-def is_far(classifier: TextClassifier, familiar: Familiar, texts: Sequence[str]) -> np.ndarray:
-    """Whether each of some prepared texts lies beyond the limit, ``[texts]``."""
-    return distances(vectors_of(classifier, texts), familiar) > familiar.limit
+class Flagging(Around[TextClassifier]):
+    """A classifier whose predictions tell, under ``UNFAMILIAR``, whether a text is far from the known ones.
+
+    The vectors are those that it predicts by, so that a text is read once.
+    """
+
+    def __init__(self, classifier: TextClassifier, familiar: Familiar) -> None:
+        super().__init__(classifier)
+        self.familiar = familiar
+        self.head = WithoutHead(classifier.model).head
+
+    def predict(self, texts: Sequence[str]) -> list[Prediction]:
+        """One prediction per text, with its flag."""
+        texts = prepare_all(texts, self.prepare)
+        if not texts:
+            return []
+        vectors = vectors_of(self.classifier, texts)
+        far = distances(vectors, self.familiar) > self.familiar.limit
+        found = self.classifier.answers(self._logits(vectors))
+        return [
+            one._replace(further={**one.further, UNFAMILIAR: bool(own)}) for one, own in zip(found, far, strict=True)
+        ]
+
+    def _logits(self, vectors: np.ndarray) -> np.ndarray:
+        device = self.classifier.model.device
+        with torch.inference_mode(), mixed_precision(device, _format_of(self.classifier)):
+            return self.head(torch.from_numpy(vectors).to(device)).float().cpu().numpy()
 
 
 def familiar_file(familiar: Familiar) -> bytes:

@@ -23,13 +23,11 @@ from bertft_helpers.reading.labels import NUMBER
 from bertft_helpers.reading.report import FOUND_OUT, Format, Reading
 from bertft_helpers.validation import is_blank, wrong_text
 
-__all__ = ["ADDED", "FORMULA", "UNFAMILIAR", "WRITTEN", "Far", "Labelled", "Row", "label_file"]
+__all__ = ["ADDED", "FORMULA", "WRITTEN", "Labelled", "Row", "label_file"]
 
 Row = dict[str, Any]
 WRITTEN = {".csv": ",", ".tsv": "\t", ".jsonl": ""}
 ADDED = ("predicted_label", "predicted_probability")
-UNFAMILIAR = "unfamiliar"  # a third one, on request
-Far = Callable[[Sequence[str]], Sequence[bool]]  # of texts, whether each is far from those of training
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # spreadsheets run what begins so (OWASP, CSV injection)
 
 
@@ -48,11 +46,11 @@ def label_file(
     text_column: str = "text",
     on_rows: Callable[[int], None] = lambda rows: None,
     how: Format = FOUND_OUT,
-    far: Far | None = None,
+    further: Sequence[str] = (),
 ) -> Labelled:
     """Copy the rows of ``source`` to ``out`` with the columns of ``ADDED``; a row without text gets none of them.
 
-    With ``far`` there is a further column, ``UNFAMILIAR``.
+    ``further`` names what else of a prediction is written (``Prediction.further``), a column each.
 
     ``source`` is what ``inputs.open_input`` reads; ``out`` a ``.csv``, ``.tsv`` or ``.jsonl`` file, or None for JSON
     lines on standard output. The file is complete or not there. Columns of the source keep names and values; where one
@@ -65,15 +63,18 @@ def label_file(
     with contextlib.ExitStack() as stack:
         columns, blocks, reading = stack.enter_context(open_input(source, text_column, how))
         first = list(itertools.islice(blocks, 1))  # what is wrong with the head shows before anything is written
-        added = ADDED if far is None else (*ADDED, UNFAMILIAR)
-        answers = [free_name(name, columns) for name in added]
-        _tell_about_answers(answers, classifier, out, reading)
+        answers = [free_name(name, columns) for name in (*ADDED, *further)]
+        if answers != [*ADDED, *further]:
+            reading.note(
+                f"{reading.name} has columns of these names already: the answers are called {' and '.join(answers)}"
+            )
+        _tell_about_formulas(classifier, out, reading)
         write = stack.enter_context(_writer(out, columns, answers))
         damage = Damage(reading.name)
         for block in itertools.chain(first, blocks):
             for number, row in block:
                 damage.look(number, row[text_column])
-            without += _label(classifier, block, text_column, answers, reading.name, far)
+            without += _label(classifier, block, text_column, answers, reading.name, further)
             write([row for _, row in block])
             done += len(block)
             on_rows(done)
@@ -92,11 +93,7 @@ def _check_out(source: str, out: Path | None) -> None:
         raise UserError(f"--out {out} is the file that is read; give another name")
 
 
-def _tell_about_answers(answers: Sequence[str], classifier: Classifier, out: Path | None, reading: Reading) -> None:
-    if list(answers) != [*ADDED, UNFAMILIAR][: len(answers)]:
-        reading.note(
-            f"{reading.name} has columns of these names already: the answers are called {' and '.join(answers)}"
-        )
+def _tell_about_formulas(classifier: Classifier, out: Path | None, reading: Reading) -> None:
     escaped = [name for name in getattr(classifier, "label_names", []) if _field(name, is_label=True) != name]
     if escaped and out is not None and WRITTEN[out.suffix.lower()]:
         reading.note(
@@ -105,18 +102,16 @@ def _tell_about_answers(answers: Sequence[str], classifier: Classifier, out: Pat
 
 
 def _label(
-    classifier: Classifier, block: Block, text_column: str, answers: Sequence[str], name: str, far: Far | None
+    classifier: Classifier, block: Block, text_column: str, answers: Sequence[str], name: str, further: Sequence[str]
 ) -> int:
     """Add the predictions to the rows; returns how many had no text."""
     for number, row in block:
         _refuse_row(row, text_column, answers, f"{name}, row {number}")
     texts = [without_middle(row[text_column]) if isinstance(row[text_column], str) else "" for _, row in block]
     filled = [place for place, text in enumerate(texts) if not is_blank(classifier.prepare(text))]
-    given = [texts[place] for place in filled]
-    found: list[tuple[Any, ...]] = [(one.label, round(one.probability, 6)) for one in classifier.predict(given)]
-    if far is not None and given:
-        found = [(*one, own) for one, own in zip(found, far(given), strict=True)]
-    answered = dict(zip(filled, found, strict=True))
+    predicted = classifier.predict([texts[place] for place in filled])
+    found = [(one.label, round(one.probability, 6), *(one.further[name] for name in further)) for one in predicted]
+    answered: dict[int, Sequence[object]] = dict(zip(filled, found, strict=True))
     for place, (_, row) in enumerate(block):
         row.update(zip(answers, answered.get(place, [None] * len(answers)), strict=True))
     return len(block) - len(filled)

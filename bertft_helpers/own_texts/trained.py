@@ -12,7 +12,7 @@ from bertft_helpers.inference import Classifier, TextClassifier
 from bertft_helpers.own_texts import labelling
 from bertft_helpers.own_texts.abstaining import Abstaining, choose_rule, read_answers
 from bertft_helpers.own_texts.counted_words import CountedWords, holds_counted_words
-from bertft_helpers.own_texts.familiarity import is_far, read_familiar
+from bertft_helpers.own_texts.familiarity import UNFAMILIAR, Flagging, read_familiar
 from bertft_helpers.own_texts.folder import MODEL, Say
 from bertft_helpers.own_texts.onnx_model import holds_onnx, open_onnx
 from bertft_helpers.own_texts.scores import score_texts
@@ -43,13 +43,15 @@ def open_trained(
     device: str | None = None,
     precision: str = "float32",
     min_precision: float | None = None,
+    flag_unfamiliar: bool = False,
 ) -> Trained:
     """The classifier in a run's folder, or in a model folder; columns are ``text`` and ``label`` where none are known.
 
     It predicts in batches of the size that is quick on this machine, and in ``precision``; with ``min_precision`` it
-    abstains where it is not sure enough for that share of right answers (``abstaining.choose_rule``). Raises
-    MissingError for a run without a model, RunError for a damaged ``run.json`` and for a precision that gives wrong
-    numbers here.
+    abstains where it is not sure enough for that share of right answers (``abstaining.choose_rule``), with
+    ``flag_unfamiliar`` its predictions tell of texts that are far from those of training. Raises MissingError for a run
+    without a model and for what such wishes need, RunError for a damaged ``run.json`` and for a precision that gives
+    wrong numbers here.
     """
     folder = Path(folder)
     inner = folder / MODEL
@@ -60,7 +62,11 @@ def open_trained(
     saved = read_json(run, "move it away, and name the columns (--text, --label)") if run.is_file() else {}
     model = inner if inner.is_dir() else folder
     rule = None if min_precision is None else choose_rule(read_answers(model), min_precision)
+    familiar = read_familiar(model) if flag_unfamiliar else None
     classifier = _open(model, device, precision)
+    if familiar is not None:
+        assert isinstance(classifier, TextClassifier)  # others keep nothing of their texts
+        classifier = Flagging(classifier, familiar)
     if rule is not None:
         classifier = Abstaining(classifier, rule)
     return Trained(classifier, str(saved.get("text_column", "text")), str(saved.get("label_column", "label")))
@@ -133,24 +139,13 @@ def label_file(
     With ``min_precision`` a row whose label is not sure enough gets ``abstaining.ABSTAIN`` instead; with
     ``flag_unfamiliar`` a further column says whether a text is far from those of training (``familiarity``).
     """
-    trained = open_trained(folder, device, precision, min_precision)
+    trained = open_trained(folder, device, precision, min_precision, flag_unfamiliar)
     out = None if out is None else Path(out)
-    far = _flagger(trained, Path(folder)) if flag_unfamiliar else None
     column = text_column or trained.text_column
-    done = labelling.label_file(trained.classifier, str(source), out, column, on_rows, how, far)
+    further = [UNFAMILIAR] if flag_unfamiliar else []
+    done = labelling.label_file(trained.classifier, str(source), out, column, on_rows, how, further)
     _tell(trained.classifier, done.reading, on_note)
     return done
-
-
-def _flagger(trained: Trained, folder: Path) -> labelling.Far:
-    """What tells of texts whether they are far from those of training. Raises MissingError where nobody kept them."""
-    inner = folder / MODEL
-    familiar = read_familiar(inner if inner.is_dir() else folder)
-    classifier = trained.classifier
-    if isinstance(classifier, Abstaining):
-        classifier = classifier.classifier
-    assert isinstance(classifier, TextClassifier)  # others keep nothing of their texts
-    return lambda texts: is_far(classifier, familiar, [classifier.prepare(text) for text in texts]).tolist()
 
 
 def _tell(classifier: Classifier, reading: Reading, on_note: Say) -> None:

@@ -25,10 +25,10 @@ from bertft_helpers.own_texts.familiarity import (
     MOST_KEPT,
     VECTORS,
     Familiar,
+    Flagging,
     distances,
     familiar_file,
     familiar_from,
-    is_far,
     read_familiar,
     vectors_of,
 )
@@ -81,6 +81,32 @@ def test_what_is_kept_comes_back_and_damage_is_told(tmp_path: Path) -> None:
         read_familiar(tmp_path)
 
 
+def is_far(classifier: TextClassifier, familiar: Familiar, texts: list[str]) -> np.ndarray:
+    return distances(vectors_of(classifier, texts), familiar) > familiar.limit
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("kind", ["fine-tuned", "frozen features"])
+def test_flags_cost_no_second_reading_and_change_no_answer(kind: str, precision: str) -> None:
+    tokenizer = load_tokenizer()
+    model = tiny_classifier(vocab_size=len(tokenizer), initializer_range=0.5).eval()
+    if kind == "frozen features":
+        model = mean_classifier(model.bert, torch.randn(3, 16), torch.zeros(3), ["a", "b", "c"])
+    classifier = TextClassifier(model, tokenizer, 16, token_budget=32, precision=precision, temperature=1.5)
+    familiar = familiar_from(vectors_of(classifier, TEXTS))._replace(limit=0.0)
+    batches: list[int] = []
+    model.get_input_embeddings().register_forward_hook(lambda _, given, __: batches.append(len(given[0])))
+    plain = classifier.predict(TEXTS)
+    reading, batches[:] = list(batches), []
+    flagged = Flagging(classifier, familiar).predict(TEXTS)
+    assert batches == reading
+    for one, own in zip(plain, flagged, strict=True):
+        assert own.label == one.label
+        assert own.probabilities == pytest.approx(one.probabilities, abs=1e-6 if precision == "float32" else 1e-2)
+    assert [one.further["unfamiliar"] for one in flagged] == is_far(classifier, familiar, TEXTS).tolist()
+    assert Flagging(classifier, familiar).predict([]) == []
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return finished_run(tmp_path_factory.mktemp("given"))
@@ -94,7 +120,8 @@ def test_predict_marks_each_text_by_its_distance(finished: Path, tmp_path: Path)
     written = list(csv.DictReader(out.open(encoding="utf-8")))
     assert [row["unfamiliar"] for row in written] == ["1", "2", "3", "4"]  # the source's own column
     classifier = TextClassifier.load(finished / "run" / "model")
-    expected = iter(is_far(classifier, read_familiar(finished / "run" / "model"), [rows[n][0] for n in (0, 2, 3)]))
+    familiar = read_familiar(finished / "run" / "model")
+    expected = iter(is_far(classifier, familiar, [rows[n][0] for n in (0, 2, 3)]))
     for row in written:
         assert row["unfamiliar.1"] == (json.dumps(bool(next(expected))) if row["words"] else "")
 

@@ -1,0 +1,33 @@
+"""A classifier around another one, which changes or completes its predictions."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+from bertft_helpers.inference import Classifier
+
+__all__ = ["Around"]
+
+_Inner = TypeVar("_Inner", bound=Classifier)
+
+
+class Around(Generic[_Inner]):
+    """Everything of the ``classifier`` inside but ``predict``, which is for the classes that are made from this one."""
+
+    def __init__(self, classifier: _Inner) -> None:
+        self.classifier = classifier
+        self.notes = list(classifier.notes)
+
+    @property
+    def max_length(self) -> int | None:
+        """Where texts are cut, in tokens."""
+        return self.classifier.max_length
+
+    @property
+    def label_names(self) -> list[str]:
+        """The names of the classes."""
+        return self.classifier.label_names
+
+    def prepare(self, text: str) -> str:
+        """A text as the model reads it."""
+        return self.classifier.prepare(text)
