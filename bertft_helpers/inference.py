@@ -12,13 +12,14 @@ import numpy as np
 import torch
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
-from bertft_helpers.batching import encode, move_batch, pad_batch, truncate
+from bertft_helpers.batching import Batch, encode, move_batch, pad_batch, truncate
 from bertft_helpers.config import PRECISIONS
 from bertft_helpers.data import repair
 from bertft_helpers.errors import UserError
 from bertft_helpers.evaluation import evaluation_mode
 from bertft_helpers.files import new_folder
 from bertft_helpers.first_token import first_token_only
+from bertft_helpers.long_texts import encode_whole, held_together, without_middle
 from bertft_helpers.losses import forward_logits
 from bertft_helpers.mean_pooled import MeanPooledClassifier, has_mean, without_padding
 from bertft_helpers.model_files.card import model_card
@@ -28,6 +29,7 @@ from bertft_helpers.model_files.manifest import check_files, is_temperature, rea
 from bertft_helpers.model_files.vocabulary import doubts_about, load_vocabulary
 from bertft_helpers.runtime import mixed_precision
 from bertft_helpers.validation import check_not_blank, check_texts
+from bertft_helpers.windows import cut_windows, pool_windows
 
 ONE_LABEL, SEVERAL_LABELS = "single_label_classification", "multi_label_classification"  # transformers' names
 PREPROCESSING: dict[str, Callable[[str], str]] = {"repair": repair, "none": str}
@@ -73,7 +75,8 @@ class TextClassifier:
 
     ``max_length`` is where texts are cut, in tokens (by default what the model allows); ``token_budget`` the size
     of a batch in tokens with padding: about 1,000 on a CPU, more on a GPU; ``policy`` which part of a long text stays
-    (``batching.truncate``); ``preprocessing`` what is done to a text first: ``"repair"`` (``data.repair``, as for the
+    (``batching.truncate``), unless a ``stride`` has it read in windows that share so many tokens, all of it;
+    ``preprocessing`` what is done to a text first: ``"repair"`` (``data.repair``, as for the
     texts of training) or ``"none"``; ``precision`` the number format, one of ``config.PRECISIONS``: in 16 bits
     probabilities change a little, and so may the label of a text that is nearly undecided; ``temperature`` what the
     logits are divided by before the softmax (``metrics.fit_temperature``): above 1 it makes the classifier less sure,
@@ -90,6 +93,7 @@ class TextClassifier:
         preprocessing: str = "repair",
         precision: str = "float32",
         temperature: float = 1.0,
+        stride: int | None = None,
     ) -> None:
         if preprocessing not in PREPROCESSING:
             raise UserError(f"there is no preprocessing {preprocessing!r}; choose one of {', '.join(PREPROCESSING)}")
@@ -105,6 +109,7 @@ class TextClassifier:
         self.preprocessing = preprocessing
         self.precision = precision
         self.temperature = temperature
+        self.stride = stride
         self.notes: list[str] = []  # what a person should know about the folder that it was loaded from
 
     @property
@@ -135,8 +140,14 @@ class TextClassifier:
     def logits(self, texts: Sequence[str]) -> np.ndarray:
         """``[texts, labels]`` of texts that are prepared already, without the temperature."""
         with mixed_precision(self.model.device, getattr(torch, self.precision)):
-            found = text_logits(self.model, self.tokenizer, texts, self.max_length, self.token_budget, self.policy)
-        return found.numpy()
+            return self.run(self.model, texts).numpy()
+
+    def run(self, model: PreTrainedModel, texts: Sequence[str]) -> torch.Tensor:
+        """The logits ``[texts, labels]`` of a model that reads prepared ``texts`` as this classifier does."""
+        if self.stride is not None:
+            return whole_logits(model, self.tokenizer, texts, self.max_length, self.stride, self.token_budget)
+        short = [without_middle(text) for text in texts]
+        return text_logits(model, self.tokenizer, short, self.max_length, self.token_budget, self.policy)
 
     def save(
         self,
@@ -164,9 +175,11 @@ class TextClassifier:
         tokenizer.model_max_length = self.max_length  # where other tools will cut texts
         tokenizer.save_pretrained(folder)
         self.model.save_pretrained(folder)
-        card = model_card(self.label_names, self.max_length, facts, self.preprocessing, self.temperature, one_by_one)
+        how = self.preprocessing, self.temperature
+        card = model_card(self.label_names, self.max_length, facts, *how, one_by_one, self.stride)
         (folder / "README.md").write_text(card, encoding="utf-8")
-        write_manifest(folder, self.label_names, self.preprocessing, self.max_length, self.policy, self.temperature)
+        reads = self.preprocessing, self.max_length, self.policy
+        write_manifest(folder, self.label_names, *reads, self.temperature, self.stride)
 
     @classmethod
     def load(
@@ -204,6 +217,7 @@ class TextClassifier:
             manifest.preprocessing,
             precision,
             manifest.temperature,
+            manifest.stride,
         )
 
 
@@ -284,3 +298,42 @@ def text_logits(
             batch = pad_batch([{"input_ids": encoded[row]} for row in rows], tokenizer.pad_token_id)
             logits[rows] = forward_logits(model, move_batch(batch, device)).float().cpu()
     return logits
+
+
+def whole_logits(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Sequence[str],
+    max_length: int,
+    stride: int,
+    token_budget: int = 1024,
+) -> torch.Tensor:
+    """What ``text_logits`` gives, of all of each text: in windows of ``max_length`` tokens that share ``stride``.
+
+    Memory does not grow with the length of a text. Short texts among short ones get the same numbers to the last bit.
+    """
+    device = next(model.parameters()).device
+
+    def run(batch: Batch) -> torch.Tensor:
+        return forward_logits(model, move_batch(batch, device)).float().cpu()
+
+    found = []
+    with evaluation_mode(model), first_token_only(model):
+        for group in held_together(texts):
+            windows = [cut_windows(ids, max_length, stride) for ids in encode_whole(group, tokenizer)]
+            found.append(mean_over_windows(run, windows, token_budget, tokenizer.pad_token_id))
+    return torch.cat(found)
+
+
+def mean_over_windows(
+    run: Callable[[Batch], torch.Tensor], windows: Sequence[list[list[int]]], token_budget: int, pad_id: int = 0
+) -> torch.Tensor:
+    """One row for each text: the mean of what ``run`` gives ``[batch, width]`` for batches of the texts' ``windows``.
+
+    A batch has at most ``token_budget`` tokens with padding.
+    """
+    flat = [{"input_ids": ids} for own in windows for ids in own]
+    batches = batches_within([len(one["input_ids"]) for one in flat], token_budget)
+    found = torch.cat([run(pad_batch([flat[row] for row in rows], pad_id)) for rows in batches])
+    places = torch.tensor([row for rows in batches for row in rows], device=found.device)
+    return pool_windows(found[places.argsort()], [len(own) for own in windows], "mean")

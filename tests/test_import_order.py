@@ -21,7 +21,9 @@ LEVELS = {
         0,
     ),
     **dict.fromkeys(["batching", "losses", "validation", "data", "models", "first_token"], 1),
-    **dict.fromkeys(["features", "mean_pooled", "optim", "evaluation", "history", "failures", "answers", "pairs"], 2),
+    **dict.fromkeys(
+        ["features", "long_texts", "mean_pooled", "optim", "evaluation", "history", "failures", "answers", "pairs"], 2
+    ),
     **dict.fromkeys(["training", "inference", "answering", "similarity", "tagging", "masking", "blanks"], 3),
     **dict.fromkeys(["regression", "several_labels", "summarizing", "windows"], 3),
     **dict.fromkeys(["plots", "drawing", "lessons"], 4),

@@ -59,7 +59,12 @@ def train(
     label: LabelColumn = "label",
     checkpoint: Annotated[str, typer.Option(help="bundled, bert-base-uncased, or a local folder.")] = "bundled",
     max_length: Annotated[int, typer.Option(min=8, max=512, help="Tokens of a text that are read.")] = 256,
-    long_texts: Annotated[str, typer.Option(help="What stays of longer ones: head, tail or head+tail.")] = "head+tail",
+    long_texts: Annotated[
+        str, typer.Option(help="What is read of longer ones: head, tail, head+tail, or all of it in windows.")
+    ] = "head+tail",
+    stride: Annotated[
+        int | None, typer.Option(help="Tokens that a window shares with the one before; by default an eighth.")
+    ] = None,
     class_weights: Annotated[bool, typer.Option("--class-weights", help="Let rare classes count more.")] = False,
     skip_small_classes: Annotated[
         bool, typer.Option("--skip-small-classes", help="Leave out classes of fewer than 3 texts, and say which.")
@@ -97,6 +102,7 @@ def train(
         "checkpoint": checkpoint,
         "max_length": max_length,
         "policy": long_texts,
+        "stride": stride,
         "class_weights": class_weights,
         "skip_small_classes": skip_small_classes,
         "epochs": epochs,
@@ -138,6 +144,8 @@ def _print_results(results: dict[str, Any], out: Path, as_json: bool) -> None:
     _print_scores(results["test"], "test texts")
     answer(results["verdict"])
     answer(results["saved"]["why"])
+    if results.get("cut_instead"):
+        answer(results["cut_instead"]["told"])
     _print_probabilities(results)
     _print_wishes(results["wishes"])
     answer(f"model in {out / 'model'}, summary in {out / 'summary.html'}, report in {out / 'report.html'}")

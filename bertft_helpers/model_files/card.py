@@ -73,6 +73,7 @@ def model_card(
     preprocessing: str = "repair",
     temperature: float = 1.0,
     one_by_one: bool = False,
+    stride: int | None = None,
 ) -> str:
     """A README.md that says what the model answers, how to use it, and the given facts about it.
 
@@ -87,7 +88,7 @@ pipeline_tag: text-classification
 # Text classifier
 
 A BERT model that assigns a text to one of {len(label_names)} labels: {", ".join(map(as_text, label_names))}.
-Every text gets one of them, also a text that fits none. Texts are cut after {max_length} tokens.
+Every text gets one of them, also a text that fits none. {_about_length(max_length, stride)}
 
 ## Use
 
@@ -97,6 +98,16 @@ Every text gets one of them, also a text that fits none. Texts are cut after {ma
 
 {WHY[preprocessing]}
 {alone}{cooled}{_facts(facts)}"""
+
+
+def _about_length(max_length: int, stride: int | None) -> str:
+    if stride is None:
+        return f"Texts are cut after {max_length} tokens."
+    return (
+        f"`bertft predict` reads all of a longer text, in windows of {max_length} tokens that share {stride} with the "
+        "one before, and takes the mean of their logits. Other tools, and the lines below, read the first window "
+        "alone: of longer texts their answers differ."
+    )
 
 
 def counted_words_card(label_names: Sequence[str], facts: Mapping[str, object]) -> str:
@@ -157,6 +168,7 @@ def exported_card(
     preprocessing: str,
     temperature: float,
     pad: tuple[int, str],
+    stride: int | None = None,
 ) -> str:
     """The README.md of an exported model: how it is run without torch and transformers, and the facts about it.
 
@@ -167,7 +179,7 @@ def exported_card(
     return f"""# Text classifier, exported
 
 A classifier in the format ONNX. It assigns a text to one of {len(label_names)} labels: {names}.
-Every text gets one of them, also a text that fits none. Texts are cut after {max_length} tokens.
+Every text gets one of them, also a text that fits none. {_about_length(max_length, stride)}
 
 ## Use
 

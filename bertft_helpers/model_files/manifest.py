@@ -44,8 +44,8 @@ class Manifest:
 
     ``files`` maps a name to ``{"size": bytes, "sha256": 64 digits}``, ``preprocessing`` names what is done to a text
     before the tokenizer sees it, ``policy`` which part stays of a text of more than ``max_length`` tokens (None where
-    all of it is read), and ``temperature`` what the logits are divided by; a folder that names none was saved before
-    there was one.
+    all of it is read), ``temperature`` what the logits are divided by, and ``stride`` how many tokens windows over long
+    texts share (None where there are no windows); a folder that does not name these was saved before there were any.
     """
 
     label_names: list[str]
@@ -55,6 +55,7 @@ class Manifest:
     files: dict[str, dict[str, Any]]
     versions: dict[str, str]
     temperature: float = 1.0
+    stride: int | None = None
 
 
 def sha256_of(path: Path) -> str:
@@ -92,7 +93,13 @@ def verify_files(folder: Path, expected: dict[str, str]) -> None:
 
 
 def write_manifest(
-    folder: Path, label_names: list[str], preprocessing: str, max_length: int | None, policy: str, temperature: float
+    folder: Path,
+    label_names: list[str],
+    preprocessing: str,
+    max_length: int | None,
+    policy: str,
+    temperature: float,
+    stride: int | None = None,
 ) -> None:
     """Write down what ``folder`` holds now; the last step of saving, so that a folder with a manifest is complete."""
     files = {
@@ -101,7 +108,7 @@ def write_manifest(
         if path.name not in EDITED
     }
     versions = {"bertft_helpers": __version__, **{name: importlib.metadata.version(name) for name in PACKAGES}}
-    manifest = Manifest(label_names, preprocessing, max_length, policy, files, versions, temperature)
+    manifest = Manifest(label_names, preprocessing, max_length, policy, files, versions, temperature, stride)
     text = json.dumps(dataclasses.asdict(manifest), indent=1, ensure_ascii=False)
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
@@ -130,8 +137,16 @@ def _require_types(manifest: Manifest) -> None:
             raise TypeError(f"its {name} is no {kind.__name__}")
     if not is_temperature(manifest.temperature):
         raise TypeError(f"its temperature is {manifest.temperature!r}, no number above 0")
+    if manifest.stride is not None and not _is_stride(manifest.stride, manifest.max_length):
+        raise TypeError(f"its stride is {manifest.stride!r}, no number of tokens that windows can share")
     if not all(isinstance(facts, dict) and {"size", "sha256"} <= facts.keys() for facts in manifest.files.values()):
         raise TypeError("its files have no size and sha256")
+
+
+def _is_stride(value: object, max_length: int | None) -> bool:
+    if not isinstance(value, int) or isinstance(value, bool) or max_length is None:
+        return False
+    return 0 <= value < max_length - 2  # a window has [CLS] and [SEP] too
 
 
 def is_temperature(value: object) -> bool:

@@ -18,8 +18,10 @@ from transformers import BertModel
 from bertft_helpers.batching import EncodedTexts
 from bertft_helpers.features import encode_once
 from bertft_helpers.own_texts.counted_words import LinearHead
+from bertft_helpers.own_texts.whole_texts import Windows
 from bertft_helpers.runtime import mixed_precision
 from bertft_helpers.speed.throughput import quick_attention
+from bertft_helpers.windows import pool_windows
 
 __all__ = [
     "COUNTED",
@@ -76,10 +78,18 @@ def counted_words(texts: Mapping[str, Sequence[str]], labels: Mapping[str, Seque
     return Baseline(COUNTED, method, test, time.process_time() - start, validation, head_of(regression), counter)
 
 
-def frozen_features(encoder: BertModel, examples: Mapping[str, EncodedTexts], precision: str = "float32") -> Baseline:
-    """Logistic regression on the mean vectors of an encoder that was not fine-tuned; part -> examples."""
+def frozen_features(
+    encoder: BertModel,
+    examples: Mapping[str, EncodedTexts],
+    precision: str = "float32",
+    windows: Windows | None = None,
+) -> Baseline:
+    """Logistic regression on the mean vectors of an encoder that was not fine-tuned; part -> examples.
+
+    With ``windows`` a text's vector is the mean of theirs.
+    """
     start = time.process_time()
-    features = {part: mean_vectors(encoder, own, precision) for part, own in examples.items()}
+    features = {part: mean_vectors(encoder, own, precision, windows) for part, own in examples.items()}
     labels = {part: own.labels for part, own in examples.items()}
     pipeline, strength = _best_regression(features, labels, FROZEN)
     method = f"mean of the pre-trained vectors, logistic regression with C={strength:g}"
@@ -88,11 +98,15 @@ def frozen_features(encoder: BertModel, examples: Mapping[str, EncodedTexts], pr
     return Baseline(FROZEN, method, test, time.process_time() - start, validation, head_of(regression, scaler))
 
 
-def mean_vectors(encoder: BertModel, examples: EncodedTexts, precision: str = "float32") -> np.ndarray:
+def mean_vectors(
+    encoder: BertModel, examples: EncodedTexts, precision: str = "float32", windows: Windows | None = None
+) -> np.ndarray:
     """The mean vectors of a frozen encoder, ``[examples, width]``, computed in ``precision``."""
     quick_attention(encoder, precision)
+    apart, counts = (examples, None) if windows is None else windows.apart(examples)
     with mixed_precision(encoder.device, getattr(torch, precision)):
-        return encode_once(encoder, examples).numpy()
+        vectors = encode_once(encoder, apart)
+    return (vectors if counts is None else pool_windows(vectors, counts, "mean")).numpy()
 
 
 def _best_regression(inputs: Mapping[str, Any], labels: Mapping[str, Sequence[int]], kind: str) -> tuple[Any, float]:

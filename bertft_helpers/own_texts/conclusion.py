@@ -18,6 +18,7 @@ from bertft_helpers.own_texts import folder as run_folder
 from bertft_helpers.own_texts.abstaining import ANSWERS, Answers, answers_file, answers_of, wishes_met
 from bertft_helpers.own_texts.calibration import choose_temperature, with_temperature
 from bertft_helpers.own_texts.counted_words import CountedWords
+from bertft_helpers.own_texts.cut_instead import cut_instead
 from bertft_helpers.own_texts.familiarity import VECTORS, distances, familiar_file, familiar_from
 from bertft_helpers.own_texts.folder import Say
 from bertft_helpers.own_texts.keeping import facts_of_cut, finish, save_first, save_kept
@@ -35,8 +36,9 @@ from bertft_helpers.own_texts.winner import (
     choose,
     classifier_of,
     predict_parts,
+    text_classifier,
 )
-from bertft_helpers.pretrained import load_encoder, load_tokenizer
+from bertft_helpers.pretrained import load_encoder
 
 __all__ = ["conclude", "refuse_unsavable"]
 
@@ -56,7 +58,7 @@ def conclude(
 
     ``run`` holds what is to be told of the training.
     """
-    fine_tuned = TextClassifier(model, load_tokenizer(settings.checkpoint), max_length, policy=settings.policy)
+    fine_tuned = text_classifier(model, prepared, settings, max_length)
     tuned = _tried(FINE_TUNED, fine_tuned, prepared)
     run_folder.require_held(out)
     if ASKED[settings.keep] in (None, FINE_TUNED):
@@ -81,7 +83,8 @@ def conclude(
         prepared, winner, predictions, tuned.predicted.predictions, others, temperature, run, notes
     )
     results |= {"wishes": wishes_met(kept.sure, with_temperature(predictions["test"], temperature))}
-    results |= {"unfamiliar_test_texts": kept.flagged}
+    cut = cut_instead(kept.classifier, prepared, predictions["validation"])
+    results |= {"unfamiliar_test_texts": kept.flagged, "cut_instead": cut and {**cut._asdict(), "told": cut.told()}}
     record = TaskRecord(settings, max_length, prepared, model, history, predictions, others, results)
     pages = {"report.html": report_page(record), "summary.html": summary_page(summary_of(results))}
     finish(record, out, pages, say)
@@ -161,4 +164,4 @@ def _baselines(prepared: Prepared, checkpoint: str, device: torch.device, precis
 
 def _frozen(prepared: Prepared, checkpoint: str, device: torch.device, precision: str) -> baselines.Baseline:
     encoder = load_encoder(checkpoint).to(device)  # type: ignore[arg-type]  # transformers hides that it is a method
-    return baselines.frozen_features(encoder, prepared.examples, precision)
+    return baselines.frozen_features(encoder, prepared.examples, precision, prepared.windows)

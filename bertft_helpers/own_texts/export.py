@@ -27,6 +27,7 @@ from bertft_helpers.own_texts.scores import numbers_of
 from bertft_helpers.own_texts.settings import TaskSettings
 from bertft_helpers.own_texts.sources import load_source
 from bertft_helpers.own_texts.trained import open_trained
+from bertft_helpers.own_texts.whole_texts import about_longer
 from bertft_helpers.pretrained import load_tokenizer
 from bertft_helpers.reading.report import FOUND_OUT, Format
 from bertft_helpers.validation import is_blank
@@ -135,6 +136,7 @@ def _describe(classifier: TextClassifier, folder: Path) -> None:
         classifier.max_length,
         classifier.policy,
         classifier.temperature,
+        classifier.stride,
     )
 
 
@@ -178,10 +180,16 @@ def _write_card(classifier: TextClassifier, found: Exported, folder: Path) -> No
     }
     if found.accuracies:
         facts["accuracy of the original, of this file"] = "{:.3f}, {:.3f}".format(*found.accuracies)
-    facts["texts longer than the limit"] = f"cut by the policy {classifier.policy!r}; the lines above keep the head"
+    facts["texts longer than the limit"] = f"{about_longer(classifier)}; the lines above keep the head"
     pad = classifier.tokenizer.pad_token_id, str(classifier.tokenizer.pad_token)
     card = exported_card(
-        classifier.label_names, classifier.max_length, facts, classifier.preprocessing, classifier.temperature, pad
+        classifier.label_names,
+        classifier.max_length,
+        facts,
+        classifier.preprocessing,
+        classifier.temperature,
+        pad,
+        classifier.stride,
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
 

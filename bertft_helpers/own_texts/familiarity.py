@@ -24,7 +24,7 @@ from transformers import BertForSequenceClassification, PreTrainedModel
 
 from bertft_helpers.errors import DamagedFileError, MissingError, UserError
 from bertft_helpers.first_token import first_token_only
-from bertft_helpers.inference import Prediction, TextClassifier, prepare_all, text_logits
+from bertft_helpers.inference import Prediction, TextClassifier, prepare_all
 from bertft_helpers.mean_pooled import MeanPooledClassifier
 from bertft_helpers.own_texts.around import Around
 from bertft_helpers.runtime import mixed_precision
@@ -87,16 +87,9 @@ class WithoutHead(nn.Module):
 
 def vectors_of(classifier: TextClassifier, texts: Sequence[str]) -> np.ndarray:
     """What the last layer of a model reads of prepared ``texts``, ``[texts, width]``."""
-    body = WithoutHead(classifier.model)
+    body: Any = WithoutHead(classifier.model)  # as far as it is looked at, a model
     with first_token_only(classifier.model), mixed_precision(classifier.model.device, _format_of(classifier)):
-        return text_logits(
-            body,  # type: ignore[arg-type]  # as far as it is looked at, a model
-            classifier.tokenizer,
-            texts,
-            classifier.max_length,
-            classifier.token_budget,
-            classifier.policy,
-        ).numpy()
+        return classifier.run(body, texts).numpy()
 
 
 def _format_of(classifier: TextClassifier) -> torch.dtype:

@@ -13,6 +13,7 @@ from bertft_helpers.inference import TextClassifier
 from bertft_helpers.own_texts import folder as run_folder
 from bertft_helpers.own_texts.folder import Say
 from bertft_helpers.own_texts.record import TaskRecord
+from bertft_helpers.own_texts.whole_texts import about_longer
 from bertft_helpers.own_texts.winner import FINE_TUNED, kind_of
 
 __all__ = ["Keepable", "facts_of_cut", "finish", "save_first", "save_kept"]
@@ -53,10 +54,10 @@ def save_kept(out: Path, kept: Keepable) -> None:
 
 
 def facts_of_cut(classifier: object) -> dict[str, str]:
-    """What a card says of texts that are too long; nothing for a model that reads all of them."""
+    """What a card says of long texts; nothing for a model that all tools let read all of them."""
     if not isinstance(classifier, TextClassifier):
         return {}
-    return {"texts longer than the limit": f"cut by the policy {classifier.policy!r}; other tools keep the head"}
+    return {"texts longer than the limit": f"{about_longer(classifier)}; other tools keep the head"}
 
 
 def finish(record: TaskRecord, out: Path, pages: Mapping[str, str], say: Say) -> None:

@@ -16,7 +16,6 @@ from bertft_helpers.errors import MissingError, UserError
 from bertft_helpers.files import new_file, sweep
 from bertft_helpers.inference import Classifier
 from bertft_helpers.own_texts.inputs import STANDARD_INPUT, Block, open_input
-from bertft_helpers.own_texts.long_texts import without_middle
 from bertft_helpers.reading.columns import free_name
 from bertft_helpers.reading.damage import Damage
 from bertft_helpers.reading.labels import NUMBER
@@ -107,7 +106,7 @@ def _label(
     """Add the predictions to the rows; returns how many had no text."""
     for number, row in block:
         _refuse_row(row, text_column, answers, f"{name}, row {number}")
-    texts = [without_middle(row[text_column]) if isinstance(row[text_column], str) else "" for _, row in block]
+    texts = [row[text_column] if isinstance(row[text_column], str) else "" for _, row in block]
     filled = [place for place, text in enumerate(texts) if not is_blank(classifier.prepare(text))]
     predicted = classifier.predict([texts[place] for place in filled])
     found = [(one.label, round(one.probability, 6), *(one.further[name] for name in further)) for one in predicted]

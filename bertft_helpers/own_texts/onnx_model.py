@@ -144,4 +144,5 @@ def open_onnx(folder: Path, precision: str = "float32") -> TextClassifier:
         policy=manifest.policy,
         preprocessing=manifest.preprocessing,
         temperature=manifest.temperature,
+        stride=manifest.stride,
     )

@@ -14,8 +14,8 @@ from transformers import PreTrainedTokenizerBase
 
 from bertft_helpers.batching import EncodedTexts, encode, truncate
 from bertft_helpers.data import clean
+from bertft_helpers.long_texts import encode_whole, without_middle
 from bertft_helpers.own_texts.alike import removed_as_read
-from bertft_helpers.own_texts.long_texts import without_middle
 from bertft_helpers.own_texts.settings import TaskSettings
 from bertft_helpers.own_texts.sources import (
     digest_of,
@@ -25,6 +25,7 @@ from bertft_helpers.own_texts.sources import (
     take_parts,
     without_classes,
 )
+from bertft_helpers.own_texts.whole_texts import Windows, windows_for
 from bertft_helpers.tables import visible
 
 __all__ = [
@@ -55,7 +56,8 @@ class Prepared:
 
     ``lengths`` are tokens before cutting, by part; ``unknown_share`` the share of word pieces that are [UNK];
     ``pieces_per_word`` tells how well the vocabulary fits the language; ``removed`` the rows that were taken out, with
-    the numbers of their classes as read; ``left_out`` the classes that were too small, with their numbers of texts.
+    the numbers of their classes as read; ``left_out`` the classes that were too small, with their numbers of texts;
+    ``windows`` those in which ``examples``, then of whole texts, are read.
     """
 
     parts: DatasetDict
@@ -66,6 +68,7 @@ class Prepared:
     pieces_per_word: float
     digest: str
     left_out: dict[str, int]
+    windows: Windows | None = None
 
     @property
     def label_names(self) -> list[str]:
@@ -92,27 +95,30 @@ def prepare(
     validation: float = 0.2,
     test: float = 0.2,
     skip_small_classes: bool = False,
+    windows: Windows | None = None,
 ) -> Prepared:
-    """Clean, encode, remove what the tokenizer reads alike, divide by class and cut.
+    """Clean, encode, remove what the tokenizer reads alike, divide by class and cut, unless texts are read in windows.
 
     So no text of one part is in another, also in other spelling. A class too small to be in every part is left out
     with ``skip_small_classes``; else it raises UserError.
     """
-    kept, ids, removed = read_once(dataset, tokenizer)
+    kept, ids, removed = read_once(dataset, tokenizer, windows)
     left_out = small_classes(kept) if skip_small_classes else {}
     if left_out:
         names = kept.features["label"].names
         reasons = ["small class" if names[label] in left_out else "" for label in kept["label"]]
         kept, ids, removed = _without(reasons, kept, ids, removed)
         kept = without_classes(kept, left_out)
-    divided = divide(kept, ids, rows_by_class(kept, seed, validation, test), tokenizer, max_length, policy)
+    divided = divide(kept, ids, rows_by_class(kept, seed, validation, test), tokenizer, max_length, policy, windows)
     return Prepared(**divided, removed=removed, digest=digest_of(dataset), left_out=left_out)
 
 
-def read_once(dataset: Dataset, tokenizer: PreTrainedTokenizerBase) -> tuple[Dataset, list[list[int]], pd.DataFrame]:
+def read_once(
+    dataset: Dataset, tokenizer: PreTrainedTokenizerBase, windows: Windows | None = None
+) -> tuple[Dataset, list[list[int]], pd.DataFrame]:
     """The cleaned rows that the tokenizer tells apart, their token ids, and the rows that were removed."""
     kept, removed = clean(dataset)
-    ids = encode([without_middle(text) for text in kept["text"]], tokenizer)
+    ids = _encoded(kept["text"][:], tokenizer, windows)
     return _without(removed_as_read(kept, ids, tokenizer), kept, ids, removed)
 
 
@@ -123,13 +129,17 @@ def divide(
     tokenizer: PreTrainedTokenizerBase,
     max_length: int,
     policy: str,
+    windows: Windows | None = None,
 ) -> dict[str, Any]:
-    """What ``Prepared`` holds part by part, by name: the texts of ``rows``, cut, and how the vocabulary fits them."""
+    """What ``Prepared`` holds part by part, by name: the texts of ``rows``, cut, and how the vocabulary fits them.
+
+    Texts that are read in ``windows`` are not cut.
+    """
     parts = take_parts(kept, dict(rows))
     encoded = {part: [ids[row] for row in rows[part]] for part in PARTS}
     examples = {
         part: EncodedTexts(
-            [truncate(own, max_length, policy) for own in encoded[part]],
+            encoded[part] if windows else [truncate(own, max_length, policy) for own in encoded[part]],
             list(parts[part]["label"]),
             tokenizer.pad_token_id or 0,
         )
@@ -138,7 +148,7 @@ def divide(
     unknown, pieces = _fit_of_vocabulary(list(parts["train"]["text"]), encoded["train"], tokenizer.unk_token_id)
     lengths = {part: [len(own) for own in encoded[part]] for part in PARTS}
     fit = {"unknown_share": unknown, "pieces_per_word": pieces}
-    return {"parts": parts, "examples": examples, "lengths": lengths, **fit}
+    return {"parts": parts, "examples": examples, "lengths": lengths, "windows": windows, **fit}
 
 
 def prepare_for(
@@ -154,7 +164,13 @@ def prepare_for(
         settings.validation,
         settings.test,
         settings.skip_small_classes,
+        windows_for(settings, max_length),
     )
+
+
+def _encoded(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, windows: Windows | None) -> list[list[int]]:
+    """Token ids; only where all of a text is read are those of its middle needed, however long it is."""
+    return encode_whole(texts, tokenizer) if windows else encode([without_middle(text) for text in texts], tokenizer)
 
 
 def _without(
@@ -234,6 +250,12 @@ def about_length(prepared: Prepared, max_length: int, policy: str) -> str:
     share = share_cut(prepared, max_length)
     if share < 0.01:
         return ""
+    if prepared.windows:
+        return (
+            f"{share:.0%} of the texts are longer than {max_length} tokens and are read in windows, "
+            f"{_windows_a_text(prepared.windows, prepared):.1f} a text on average: the model takes that many times "
+            "as long, and training a third more."
+        )
     kept = {
         "head": "their beginning stays",
         "tail": "their end stays",
@@ -243,6 +265,10 @@ def about_length(prepared: Prepared, max_length: int, policy: str) -> str:
         f"{share:.0%} of the texts are longer than {max_length} tokens and were cut: {kept}. "
         "A larger --max-length (BERT allows 512) keeps more and costs more."
     )
+
+
+def _windows_a_text(windows: Windows, prepared: Prepared) -> float:
+    return float(np.mean([len(windows.cut(ids)) for part in PARTS for ids in prepared.examples[part].input_ids]))
 
 
 def _about_imbalance(prepared: Prepared, class_weights: bool) -> str:

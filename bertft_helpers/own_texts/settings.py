@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
+from bertft_helpers.batching import POLICIES
 from bertft_helpers.config import PRECISIONS, TrainConfig
 from bertft_helpers.errors import UserError
 from bertft_helpers.reading.report import FOUND_OUT, Format
@@ -20,7 +21,9 @@ __all__ = [
     "PATIENCE_STEPS",
     "PLANNED_STEPS",
     "RATES",
+    "SHARED",
     "USUAL_RATE",
+    "WINDOWS",
     "Plan",
     "TaskSettings",
     "plan",
@@ -31,6 +34,8 @@ USUAL_RATE = 3e-5  # Devlin et al. 2019: 5e-5, 3e-5 or 2e-5
 FEWEST_EPOCHS, MOST_EPOCHS, PLANNED_STEPS = 3, 15, 3000
 PATIENCE_EPOCHS, PATIENCE_STEPS = 2, 40
 LENGTHS = (8, 512)  # tokens: fewer say nothing, BERT has no positions for more
+WINDOWS = "windows"  # beside batching.POLICIES: nothing is cut
+SHARED = 8  # windows share a part of this many with the one before, unless a stride is given
 LARGEST_SEED = 2**60  # every generator below takes this many
 BEST = "best"
 KEEPS = (BEST, "fine-tuned", "frozen-features", "counted-words")
@@ -53,9 +58,10 @@ class TaskSettings:
 
     Batch 16, a warm-up of a tenth of the steps and the rate of 2e-4 for the bundled checkpoint are those with which the
     study ``small_data`` learned from 5 to 80 texts per class without a failed run. Texts beyond ``max_length`` tokens
-    are cut by ``policy``; head and tail did best in Sun et al. 2019. A class with too few texts to be in every part is
-    refused unless ``skip_small_classes`` leaves it out. Raises UserError naming the setting, its value and
-    what is allowed.
+    are cut by ``policy``; head and tail did best in Sun et al. 2019. With the policy ``windows`` all of a text is read,
+    in windows of ``max_length`` tokens that share ``stride`` (None: an eighth of them). A class with too few texts to
+    be in every part is refused unless ``skip_small_classes`` leaves it out. Raises UserError naming the setting, its
+    value and what is allowed.
 
     Precision and dropout are what a trial found to be quick on this machine (``speed.choice``), unless ``precision``
     names one or ``exact`` asks for float32 and torch's own dropout. ``keep`` names the method that is saved; ``best``
@@ -68,6 +74,7 @@ class TaskSettings:
     checkpoint: str = "bundled"
     max_length: int = 256
     policy: str = "head+tail"
+    stride: int | None = None
     class_weights: bool = False
     seed: int = 0
     epochs: int | None = None
@@ -90,11 +97,27 @@ class TaskSettings:
         rate = self.learning_rate
         self._require("learning_rate", rate is None or 0 < rate < math.inf, "above 0, such as 2e-5 to 5e-4 for BERT")
 
+        self._require_reading()
         known = self.precision is None or self.precision in PRECISIONS
         self._require("precision", known, f"one of {', '.join(PRECISIONS)}")
         self._require("keep", self.keep in KEEPS, f"one of {', '.join(KEEPS)}")
         if self.exact and self.precision not in (None, "float32"):
             raise UserError(f"precision is {self.precision!r} and exact is set, which means float32; give one of them")
+
+    @property
+    def in_windows(self) -> bool:
+        """Whether all of a long text is read."""
+        return self.policy == WINDOWS
+
+    def _require_reading(self) -> None:
+        self._require("policy", self.policy in (*POLICIES, WINDOWS), f"one of {', '.join((*POLICIES, WINDOWS))}")
+        if self.stride is not None and not self.in_windows:
+            raise UserError(
+                f"stride is {self.stride}, but long texts are cut ({self.policy}) and not read in windows: give "
+                f"--long-texts {WINDOWS} too, or leave --stride away"
+            )
+        at_least = "a whole number of at least 1, the tokens that windows share: what stands at a border is read whole"
+        self._require("stride", self.stride is None or _is_whole(self.stride, 1), at_least)
 
     def _require(self, name: str, holds: bool, allowed: str) -> None:
         if not holds:

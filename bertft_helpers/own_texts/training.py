@@ -67,13 +67,15 @@ def train(
     )
     compact.follow(optimizer)
     asked, loss_fn, monitor = objective.asked(model), objective.loss_fn, objective.monitor
+    if prepared.windows is not None:
+        asked = prepared.windows.over(asked, settings.batch_size, examples["train"].pad_id)
     stopping = EarlyStopping(planned.patience, monitor)
     if processes.count > 1:
         share_gradients(model)
         loss_fn, stopping = shared_loss(loss_fn, processes), AgreedStopping(planned.patience, monitor)
         names = [state.name for state in states_in(folder)]
         require_equal("saved states", names, processes, "--out must be a folder that all machines share")
-    validation_loader = make_loader(examples["validation"], 64)
+    validation_loader = make_loader(examples["validation"], 64 if prepared.windows is None else settings.batch_size)
     folder.mkdir(exist_ok=True)  # not the run's folder, when somebody has removed it
     history = fit_resumable(
         Run(asked, loader, validation_loader, optimizer, schedule, config, loss_fn, stopping),

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from transformers import PreTrainedModel
 
 from bertft_helpers.batching import make_loader
 from bertft_helpers.evaluation import Predictions, predict
@@ -24,7 +25,17 @@ from bertft_helpers.own_texts.scores import compare_methods
 from bertft_helpers.own_texts.settings import BEST, KEEPS, TaskSettings
 from bertft_helpers.pretrained import load_encoder, load_tokenizer
 
-__all__ = ["ASKED", "FINE_TUNED", "Predicted", "Winner", "choose", "classifier_of", "kind_of", "predict_parts"]
+__all__ = [
+    "ASKED",
+    "FINE_TUNED",
+    "Predicted",
+    "Winner",
+    "choose",
+    "classifier_of",
+    "kind_of",
+    "predict_parts",
+    "text_classifier",
+]
 
 FINE_TUNED = "fine-tuned"
 ASKED = dict(zip(KEEPS, (None, FINE_TUNED, FROZEN, COUNTED), strict=True))  # by --keep
@@ -76,7 +87,16 @@ def classifier_of(
     weight, bias = (torch.from_numpy(own).float() for own in baseline.head)
     frozen = mean_classifier(load_encoder(settings.checkpoint), weight, bias, prepared.label_names)
     frozen.to(device)  # type: ignore[arg-type]  # transformers hides that it is a method
-    return TextClassifier(frozen, load_tokenizer(settings.checkpoint), max_length, policy=settings.policy)
+    return text_classifier(frozen, prepared, settings, max_length)
+
+
+def text_classifier(
+    model: PreTrainedModel, prepared: Prepared, settings: TaskSettings, max_length: int
+) -> TextClassifier:
+    """A model of a run as a classifier that reads texts as they were read in training; its temperature is 1."""
+    stride = None if prepared.windows is None else prepared.windows.stride
+    tokenizer = load_tokenizer(settings.checkpoint)
+    return TextClassifier(model, tokenizer, max_length, policy=settings.policy, stride=stride)
 
 
 def kind_of(folder: Path) -> str:
@@ -114,8 +134,10 @@ def _predict(
     if isinstance(classifier, CountedWords):
         return Predictions(classifier.logits(list(prepared.parts[part]["text"])), np.array(examples.labels)), None
     body = WithoutHead(classifier.model)
+    windows = prepared.windows
+    reader, count = (body, 64) if windows is None else (windows.over(body, 16, examples.pad_id), 16)
     with first_token_only(classifier.model):
-        vectors = predict(body, make_loader(examples, 64))
+        vectors = predict(reader, make_loader(examples, count))
     with torch.inference_mode():
         logits = body.head(torch.from_numpy(vectors.logits).to(classifier.model.device)).cpu().numpy()
     return Predictions(logits, vectors.labels), vectors.logits

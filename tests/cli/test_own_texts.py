@@ -196,7 +196,7 @@ def test_a_wrong_policy_or_checkpoint_exits_2_and_lists_what_exists(finished: Pa
     data = finished / "texts.csv"
     wrong = bertft("train", data, *COLUMNS, "--out", tmp_path / "out", "--long-texts", "middle")
     assert wrong.exit_code == 2
-    assert "no truncation policy 'middle'; choose one of head, tail, head+tail" in wrong.stderr
+    assert "policy is 'middle'; it must be one of head, tail, head+tail, windows" in wrong.stderr
     wrong = bertft("train", data, *COLUMNS, "--out", tmp_path / "out", "--checkpoint", "no-such")
     assert wrong.exit_code == 2
     assert "no checkpoint 'no-such'" in wrong.stderr

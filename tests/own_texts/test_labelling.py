@@ -15,8 +15,8 @@ import pytest
 from bertft_helpers.data import repair
 from bertft_helpers.errors import MissingError, UserError
 from bertft_helpers.inference import Prediction
+from bertft_helpers.long_texts import LONGEST, without_middle
 from bertft_helpers.own_texts.labelling import label_file
-from bertft_helpers.own_texts.long_texts import LONGEST, without_middle
 from bertft_helpers.reading.report import Format
 
 
