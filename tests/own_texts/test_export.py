@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from bertft_helpers.cli.main import app
 from bertft_helpers.errors import DamagedFileError, MissingError, RunError, UserError
+from bertft_helpers.inference import TextClassifier
 from bertft_helpers.own_texts import export as exporting
 from bertft_helpers.own_texts.abstaining import ANSWERS
 from bertft_helpers.own_texts.export import Exported, export
@@ -168,3 +169,17 @@ def test_the_command_says_what_was_compared(given: Path, written_before: None, t
     assert "compared on 3 texts: a probability differs by at most " in done.output
     again = CliRunner().invoke(app, ["export", str(given / "run"), "--out", str(tmp_path / "out"), "--json"])
     assert again.exit_code == 2
+
+
+@pytest.mark.usefixtures("written_before")
+def test_a_model_that_reads_whole_texts_reads_them_exported_too(given: Path, tmp_path: Path) -> None:
+    classifier = TextClassifier.load(given / "run" / "model")
+    cut = [list(one.probabilities.values()) for one in classifier.predict(TEXTS)]
+    classifier.max_length, classifier.policy, classifier.stride = 16, "windows", 3
+    classifier.save(tmp_path / "whole")
+    export(tmp_path / "whole", tmp_path / "exported", on_note=lambda line: None)
+    np.testing.assert_allclose(probabilities(tmp_path / "exported"), probabilities(tmp_path / "whole"), atol=1e-5)
+    assert not np.allclose(probabilities(tmp_path / "exported")[3], cut[3], atol=1e-4)  # the text of 200 words
+    card = (tmp_path / "exported" / "README.md").read_text(encoding="utf-8")
+    assert "in windows of 16 tokens that share 3" in card
+    assert "read in windows that share 3 tokens; the lines above keep the head" in card
