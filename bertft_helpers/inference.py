@@ -54,13 +54,14 @@ class Prediction(NamedTuple):
 class Classifier(Protocol):
     """Texts in, label names and probabilities out, however the model inside works.
 
-    ``max_length`` is where texts are cut, in tokens, None where nothing is; ``notes`` are what a person should know.
+    ``cut_after`` is where texts are cut, in tokens, None where all of a text is read; ``notes`` are what a person
+    should know.
     """
 
     notes: list[str]
 
     @property
-    def max_length(self) -> int | None: ...
+    def cut_after(self) -> int | None: ...
 
     @property
     def label_names(self) -> list[str]: ...
@@ -111,6 +112,11 @@ class TextClassifier:
         self.temperature = temperature
         self.stride = stride
         self.notes: list[str] = []  # what a person should know about the folder that it was loaded from
+
+    @property
+    def cut_after(self) -> int | None:
+        """Where texts are cut, in tokens; None with windows, which read all of a text."""
+        return self.max_length if self.stride is None else None
 
     @property
     def label_names(self) -> list[str]:

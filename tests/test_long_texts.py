@@ -120,3 +120,8 @@ def test_a_manifest_with_a_stride_that_cannot_be_is_damaged(model: nn.Module, tm
     path.write_text(json.dumps({**json.loads(path.read_text()), "stride": stride}))
     with pytest.raises(DamagedFileError, match="its stride is"):
         TextClassifier.load(tmp_path / "model")
+
+
+def test_only_a_classifier_without_windows_says_where_it_cuts(model: nn.Module) -> None:
+    one, other = (TextClassifier(model, load_tokenizer(), 16, stride=stride) for stride in (None, 3))  # type: ignore[arg-type]
+    assert (one.cut_after, other.cut_after) == (16, None)

@@ -19,9 +19,9 @@ class Around(Generic[_Inner]):
         self.notes = list(classifier.notes)
 
     @property
-    def max_length(self) -> int | None:
-        """Where texts are cut, in tokens."""
-        return self.classifier.max_length
+    def cut_after(self) -> int | None:
+        """Where texts are cut, in tokens; None where all of a text is read."""
+        return self.classifier.cut_after
 
     @property
     def label_names(self) -> list[str]:

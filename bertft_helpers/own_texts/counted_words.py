@@ -44,7 +44,7 @@ class CountedWords:
     Every text is read to its end.
     """
 
-    max_length = None
+    cut_after = None
 
     def __init__(
         self, counter: TfidfVectorizer, head: LinearHead, label_names: Sequence[str], temperature: float = 1.0

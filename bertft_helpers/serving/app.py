@@ -76,7 +76,7 @@ def build_app(classifier: Classifier, name: str, limits: Limits, hosts: list[str
     @app.get("/health", response_model=_Health)
     def health() -> _Health:
         """Is the service there?"""
-        return _Health(status="ok", labels=classifier.label_names, max_length=classifier.max_length)
+        return _Health(status="ok", labels=classifier.label_names, max_length=classifier.cut_after)
 
     page = _page(name, classifier.label_names, limits)
 

@@ -100,7 +100,7 @@ class Sure:
     """Answers with the probability that the text names."""
 
     notes: tuple[str, ...] = ()
-    max_length = 8
+    cut_after = 8
 
     def __init__(self, label_names: list[str]) -> None:
         self.label_names = label_names

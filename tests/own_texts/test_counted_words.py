@@ -48,7 +48,7 @@ def test_what_is_loaded_answers_as_what_was_saved(rows: list[tuple[str, str]], t
     loaded = CountedWords.load(tmp_path / "model")
     texts = [*(text for text, _ in rows[::5]), "nothing of this was ever seen", "pear &amp; plum"]
     assert loaded.predict(texts) == classifier.predict(texts)
-    assert (loaded.label_names, loaded.temperature, loaded.max_length) == (NAMES, 1.5, None)
+    assert (loaded.label_names, loaded.temperature, loaded.cut_after) == (NAMES, 1.5, None)
 
 
 def test_a_text_is_repaired_as_in_training(classifier: CountedWords) -> None:
