@@ -15,8 +15,9 @@ from bertft_helpers.errors import UserError
 from bertft_helpers.reading.labels import JSON_LIST, name_labels
 from bertft_helpers.reading.report import RowNumbers
 
-__all__ = ["NO", "YES", "LabelLists", "lists_from_column", "lists_from_columns", "name_lists"]
+__all__ = ["NO", "SHOWN", "YES", "LabelLists", "lists_from_column", "lists_from_columns", "name_lists"]
 
+SHOWN = 5  # different values that are told
 YES, NO = ("1", "1.0", "true"), ("0", "0.0", "false")
 Rows = Sequence[int]
 
@@ -90,8 +91,9 @@ def _each(values: Sequence[Any], where: str, rows: Rows, read: Callable[[Any], A
         except ValueError as error:
             wrong.setdefault(str(error), RowNumbers()).add(row)
     if wrong:
-        told = "; ".join(f"{kind} in {numbers}" for kind, numbers in [*wrong.items()][:5])
-        raise UserError(f"{where}: {told}. {remedy}.")
+        told = "; ".join(f"{kind} in {numbers}" for kind, numbers in [*wrong.items()][:SHOWN])
+        more = sum(numbers.count for numbers in [*wrong.values()][SHOWN:])
+        raise UserError(f"{where}: {told}{f'; and in {more} more rows' if more else ''}. {remedy}.")
     return found
 
 

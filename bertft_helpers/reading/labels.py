@@ -39,8 +39,7 @@ LONG_NAME = 5  # letters; in shorter ones another letter is mostly another word
 SEVERAL = "a list of labels"
 _REMEDY = {
     False: "Labels must be names or numbers: fill or remove these rows",
-    True: "bertft train reads several labels for one text with --several-labels; where a text has one label, keep the "
-    "one that matters most",
+    True: "A text has one label here: keep the one that matters most, or train for several with --several-labels",
 }
 
 
