@@ -335,15 +335,25 @@ def test_a_run_that_is_interrupted_ends_as_one_that_is_not(given: Path, tmp_path
     assert whole.results["thresholds"] == resumed.results["thresholds"]
 
 
-@pytest.mark.parametrize("keep", ["frozen-features", "counted-words"])
-def test_a_baseline_is_saved_and_answers_from_its_folder(given: Path, tmp_path: Path, keep: str) -> None:
-    settings = settings_for(given / "texts.csv", given / "checkpoint", several=LISTS, exact=True, epochs=1, keep=keep)
-    record = run(settings, tmp_path / "out")
+@pytest.mark.parametrize(
+    ("keep", "changes"),
+    [
+        ("frozen-features", {}),
+        ("counted-words", {}),
+        ("fine-tuned", {"policy": "windows", "max_length": 8}),
+        ("frozen-features", {"policy": "windows", "max_length": 8}),
+    ],
+)
+def test_what_is_kept_answers_from_its_folder(
+    given: Path, tmp_path: Path, keep: str, changes: dict[str, object]
+) -> None:
+    how = {"several": LISTS, "exact": True, "epochs": 1, "keep": keep, **changes}
+    record = run(settings_for(given / "texts.csv", given / "checkpoint", **how), tmp_path / "out")
     loaded = SeveralLabels.load(tmp_path / "out" / "model")
     texts = list(record.prepared.parts["test"]["text"])
     probabilities = torch.from_numpy(record.predictions["test"].logits).sigmoid().numpy()
     np.testing.assert_allclose(loaded.probabilities(texts), probabilities, atol=1e-5)
-    if keep == "frozen-features":
+    if keep == "frozen-features" and not changes:
         classify = pipeline("text-classification", str(tmp_path / "out" / "model"), top_k=None)
         for row, text in zip(probabilities[:4], texts, strict=False):
             assert {one["label"]: one["score"] for one in classify([text])[0]} == pytest.approx(

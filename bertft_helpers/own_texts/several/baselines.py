@@ -21,6 +21,7 @@ from bertft_helpers.metrics import Floats
 from bertft_helpers.own_texts.baselines import COUNTED, FROZEN, STRENGTHS, fit_counter, mean_vectors
 from bertft_helpers.own_texts.counted_words import LinearHead
 from bertft_helpers.own_texts.several.dividing import Targets
+from bertft_helpers.own_texts.whole_texts import Windows
 from bertft_helpers.several_labels import f1_scores, tune_thresholds
 
 __all__ = ["FREQUENT", "Method", "counted_words", "frozen_features", "most_frequent_set", "tuned"]
@@ -70,11 +71,15 @@ def counted_words(texts: Mapping[str, Sequence[str]], labels: Labels) -> Method:
 
 
 def frozen_features(
-    encoder: BertModel, examples: Mapping[str, EncodedTexts], labels: Labels, precision: str = "float32"
+    encoder: BertModel,
+    examples: Mapping[str, EncodedTexts],
+    labels: Labels,
+    precision: str = "float32",
+    windows: Windows | None = None,
 ) -> Method:
     """A logistic regression for each label on the mean vectors of an encoder that was not fine-tuned."""
     start = time.process_time()
-    vectors = {part: mean_vectors(encoder, own, precision) for part, own in examples.items()}
+    vectors = {part: mean_vectors(encoder, own, precision, windows) for part, own in examples.items()}
     scaler = StandardScaler().fit(vectors["train"])
     found, head = _best({part: scaler.transform(own) for part, own in vectors.items()}, labels, FROZEN)
     weight = head.weight / scaler.scale_

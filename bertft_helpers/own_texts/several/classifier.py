@@ -36,7 +36,7 @@ class Scorer(Protocol):
     notes: list[str]
 
     @property
-    def max_length(self) -> int | None: ...
+    def cut_after(self) -> int | None: ...
 
     @property
     def label_names(self) -> list[str]: ...
@@ -64,9 +64,9 @@ class SeveralLabels:
         return self.scorer.notes
 
     @property
-    def max_length(self) -> int | None:
+    def cut_after(self) -> int | None:
         """Where texts are cut, in tokens; None where nothing is."""
-        return self.scorer.max_length
+        return self.scorer.cut_after
 
     @property
     def label_names(self) -> list[str]:

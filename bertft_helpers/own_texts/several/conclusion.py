@@ -36,8 +36,8 @@ from bertft_helpers.own_texts.several.prepared import targets_of
 from bertft_helpers.own_texts.several.report import several_page
 from bertft_helpers.own_texts.several.results import collect_several
 from bertft_helpers.own_texts.several.winner import choose_method
-from bertft_helpers.own_texts.winner import ASKED, FINE_TUNED, classifier_of
-from bertft_helpers.pretrained import load_encoder, load_tokenizer
+from bertft_helpers.own_texts.winner import ASKED, FINE_TUNED, classifier_of, text_classifier
+from bertft_helpers.pretrained import load_encoder
 from bertft_helpers.several_labels import f1_scores
 
 __all__ = ["conclude_several"]
@@ -55,8 +55,7 @@ def conclude_several(
     say: Say,
 ) -> TaskRecord:
     """What ``conclusion.conclude`` does, for several labels."""
-    fine_tuned = TextClassifier(model, load_tokenizer(settings.checkpoint), max_length, policy=settings.policy)
-    ours = _tried(FINE_TUNED, "fine-tuning", fine_tuned, prepared)
+    ours = _tried(FINE_TUNED, "fine-tuning", text_classifier(model, prepared, settings, max_length), prepared)
     run_folder.require_held(out)
     if ASKED[settings.keep] in (None, FINE_TUNED):
         save_first(out, ours, say)
@@ -117,8 +116,10 @@ def _tried(name: str, description: str, scorer: TextClassifier | CountedWords, p
 def _predict(scorer: TextClassifier | CountedWords, prepared: Prepared, part: str) -> Predictions:
     if isinstance(scorer, CountedWords):
         return Predictions(scorer.logits(list(prepared.parts[part]["text"])), targets_of(prepared, part))
-    with first_token_only(scorer.model):
-        return predict(scorer.model, make_loader(prepared.examples[part], 64))
+    examples, windows, model = prepared.examples[part], prepared.windows, scorer.model
+    reader, count = (model, 64) if windows is None else (windows.over(model, 16, examples.pad_id), 16)
+    with first_token_only(model):
+        return predict(reader, make_loader(examples, count))
 
 
 def _baselines(prepared: Prepared, checkpoint: str, device: torch.device, precision: str) -> list[Method]:
@@ -128,5 +129,5 @@ def _baselines(prepared: Prepared, checkpoint: str, device: torch.device, precis
     return [
         most_frequent_set(labels),
         counted_words(texts, labels),
-        frozen_features(encoder, prepared.examples, labels, precision),
+        frozen_features(encoder, prepared.examples, labels, precision, prepared.windows),
     ]

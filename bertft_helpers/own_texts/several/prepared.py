@@ -28,6 +28,7 @@ from bertft_helpers.own_texts.several.dividing import (
 )
 from bertft_helpers.own_texts.several.sources import set_names
 from bertft_helpers.own_texts.sources import digest_of, name_classes
+from bertft_helpers.own_texts.whole_texts import windows_for
 from bertft_helpers.reading.labels import order_names
 from bertft_helpers.several_labels import label_rows
 from bertft_helpers.tables import visible
@@ -35,7 +36,7 @@ from bertft_helpers.tables import visible
 __all__ = ["PreparedSeveral", "prepare_several", "targets_of", "warnings_about_several"]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class PreparedSeveral(Prepared):
     """Texts of which each has any number of labels; ``examples`` have a 0 or 1 for each of ``names``."""
 
@@ -70,7 +71,8 @@ def prepare_several(
 
     A label of too few texts is taken away from them with ``skip_small_classes``; else it raises UserError.
     """
-    kept, ids, removed = read_once(dataset, tokenizer)
+    windows = windows_for(settings, max_length)
+    kept, ids, removed = read_once(dataset, tokenizer, windows)
     removed["reason"] = removed["reason"].replace("two labels", "different labels for one text")
     lists = set_names(kept)
     names = order_names(name for own in lists for name in own)
@@ -80,7 +82,7 @@ def prepare_several(
     names = [name for name in names if name not in left_out]
     require_enough_texts(targets, names)
     rows = divide_by_labels(targets, names, settings.seed, settings.validation, settings.test)
-    divided = divide(kept, ids, rows, tokenizer, max_length, settings.policy)
+    divided = divide(kept, ids, rows, tokenizer, max_length, settings.policy, windows)
     divided["examples"] = {
         part: EncodedTexts(own.input_ids, targets[rows[part]].astype(int).tolist(), own.pad_id)
         for part, own in divided["examples"].items()
