@@ -19,7 +19,6 @@ __all__ = ["NO", "SHOWN", "YES", "LabelLists", "lists_from_column", "lists_from_
 
 SHOWN = 5  # different values that are told
 YES, NO = ("1", "1.0", "true"), ("0", "0.0", "false")
-Rows = Sequence[int]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +47,7 @@ class LabelLists:
             )
 
 
-def lists_from_column(values: Sequence[Any], separator: str | None, where: str, rows: Rows) -> list[list[Any]]:
+def lists_from_column(values: Sequence[Any], separator: str | None, where: str, rows: Sequence[int]) -> list[list[Any]]:
     """The labels of each text as they stand in one column. An empty list, or with a separator an empty field, is none.
 
     Raises UserError naming the rows that hold something else.
@@ -61,7 +60,7 @@ def lists_from_column(values: Sequence[Any], separator: str | None, where: str, 
     return _each(values, where, rows, _listed, remedy)
 
 
-def lists_from_columns(columns: Mapping[str, Sequence[Any]], where: str, rows: Rows) -> list[list[str]]:
+def lists_from_columns(columns: Mapping[str, Sequence[Any]], where: str, rows: Sequence[int]) -> list[list[str]]:
     """The labels of each text from columns of 0 and 1 (or true and false). Raises UserError naming column and rows."""
     remedy = "Write 1 where the text has the label and 0 where it has not"
     answers = {
@@ -71,7 +70,7 @@ def lists_from_columns(columns: Mapping[str, Sequence[Any]], where: str, rows: R
 
 
 def name_lists(
-    lists: Sequence[Sequence[Any]], where: str, rows: Rows, on_note: Callable[[str], None] | None = None
+    lists: Sequence[Sequence[Any]], where: str, rows: Sequence[int], on_note: Callable[[str], None] | None = None
 ) -> list[list[str]]:
     """The names of each text's labels, as ``labels.name_labels`` gives them, each once. Raises what that raises."""
     counts = [len(own) for own in lists]
@@ -82,7 +81,7 @@ def name_lists(
     return [list(dict.fromkeys(next(names) for _ in range(count))) for count in counts]
 
 
-def _each(values: Sequence[Any], where: str, rows: Rows, read: Callable[[Any], Any], remedy: str) -> list[Any]:
+def _each(values: Sequence[Any], where: str, rows: Sequence[int], read: Callable[[Any], Any], remedy: str) -> list[Any]:
     """What ``read`` makes of each value; it raises ValueError with what is wrong, which is told with the rows."""
     found, wrong = [], dict[str, RowNumbers]()
     for row, value in zip(rows, values, strict=True):

@@ -228,7 +228,7 @@ def test_the_head_on_frozen_vectors_is_scikit_learns_one_against_the_rest(monkey
     vectors = {part: generator.normal(3, 2, (50, 6)) for part in ("train", "validation", "test")}
     labels = {part: own[:, :3] + generator.normal(size=(50, 3)) > 3 for part, own in vectors.items()}
     monkeypatch.setattr(baselines, "STRENGTHS", {FROZEN: (0.1,)})
-    monkeypatch.setattr(baselines, "mean_vectors", lambda _, examples, precision: examples)
+    monkeypatch.setattr(baselines, "mean_vectors", lambda _, examples, *how: examples)
     found = baselines.frozen_features(None, vectors, labels)
     whole = make_pipeline(StandardScaler(), OneVsRestClassifier(LogisticRegression(C=0.1, max_iter=1000)))
     whole.fit(vectors["train"], labels["train"].astype(int))

@@ -24,7 +24,7 @@ from bertft_helpers.own_texts.several.dividing import Targets
 from bertft_helpers.own_texts.whole_texts import Windows
 from bertft_helpers.several_labels import f1_scores, tune_thresholds
 
-__all__ = ["FREQUENT", "Method", "counted_words", "frozen_features", "most_frequent_set", "tuned"]
+__all__ = ["FREQUENT", "Labels", "Method", "counted_words", "frozen_features", "most_frequent_set", "tuned"]
 
 FREQUENT = "most frequent set"
 Labels = Mapping[str, Targets]
