@@ -129,7 +129,7 @@ def _about_length(max_length: int, stride: int | None) -> str:
 
 def _told(label_names: Sequence[str], several: bool) -> str:
     """What a model does, in the sentence that begins with what it is."""
-    names = f"{len(label_names)} labels:\n{', '.join(map(as_text, label_names))}"
+    names = f"{len(label_names)} labels: {', '.join(map(as_text, label_names))}"
     if several:
         return f"gives a text any of {names}.\nA text may get none of them."
     return f"assigns a text to one of {names}.\nEvery text gets one of them, also a text that fits none."
