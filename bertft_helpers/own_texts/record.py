@@ -12,7 +12,6 @@ from bertft_helpers.history import History
 from bertft_helpers.own_texts.baselines import Baseline
 from bertft_helpers.own_texts.prepared import Prepared
 from bertft_helpers.own_texts.settings import TaskSettings
-from bertft_helpers.own_texts.several.baselines import Method
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,5 +26,5 @@ class TaskRecord:
     model: BertForSequenceClassification
     history: History
     predictions: dict[str, Predictions]
-    baselines: list[Baseline] | list[Method]
+    baselines: list[Baseline]
     results: dict[str, Any]
