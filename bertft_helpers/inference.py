@@ -51,6 +51,13 @@ class Prediction(NamedTuple):
     further: Mapping[str, object] = MappingProxyType({})
 
 
+class LabelSet(NamedTuple):
+    """The labels of a text, perhaps none, and the probability of every label by name; they don't add up to 1."""
+
+    labels: list[str]
+    probabilities: dict[str, float]
+
+
 class Classifier(Protocol):
     """Texts in, label names and probabilities out, however the model inside works.
 
@@ -69,6 +76,23 @@ class Classifier(Protocol):
     def prepare(self, text: str) -> str: ...
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]: ...
+
+
+class SetClassifier(Protocol):
+    """The same for a model that gives a text any number of labels."""
+
+    @property
+    def notes(self) -> list[str]: ...
+
+    @property
+    def cut_after(self) -> int | None: ...
+
+    @property
+    def label_names(self) -> list[str]: ...
+
+    def prepare(self, text: str) -> str: ...
+
+    def predict(self, texts: Sequence[str]) -> list[LabelSet]: ...
 
 
 class TextClassifier:
@@ -182,7 +206,8 @@ class TextClassifier:
         tokenizer.save_pretrained(folder)
         self.model.save_pretrained(folder)
         how = self.preprocessing, self.temperature
-        card = model_card(self.label_names, self.max_length, facts, *how, one_by_one, self.stride)
+        several = self.model.config.problem_type == SEVERAL_LABELS
+        card = model_card(self.label_names, self.max_length, facts, *how, one_by_one, self.stride, several)
         (folder / "README.md").write_text(card, encoding="utf-8")
         reads = self.preprocessing, self.max_length, self.policy
         write_manifest(folder, self.label_names, *reads, self.temperature, self.stride)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet
 import pytest
-from inputs import files, values
+from inputs import files, several, values
 from inputs.contents import numbered_parquet
 from inputs.readable import READ
 
@@ -23,7 +23,7 @@ from bertft_helpers.reading.damage import MISREAD
 from bertft_helpers.reading.report import Format
 from bertft_helpers.tables import read_table
 
-REFUSED = values.REFUSED | files.REFUSED
+REFUSED = values.REFUSED | files.REFUSED | several.REFUSED
 
 
 @pytest.mark.parametrize("name", READ)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import Progress
 
+from bertft_helpers.cli import several
 from bertft_helpers.cli.console import AsJson, answer, answer_json, error_console, reported, say, was_closed
 from bertft_helpers.errors import UserError
 from bertft_helpers.reading.report import Format
@@ -57,6 +58,9 @@ def train(
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the run; call again to go on with it.")] = None,
     text: TextColumn = "text",
     label: LabelColumn = "label",
+    several_labels: several.SeveralLabels = False,
+    label_separator: several.LabelSeparator = None,
+    label_columns: several.LabelColumns = None,
     checkpoint: Annotated[str, typer.Option(help="bundled, bert-base-uncased, or a local folder.")] = "bundled",
     max_length: Annotated[int, typer.Option(min=8, max=512, help="Tokens of a text that are read.")] = 256,
     long_texts: Annotated[
@@ -113,6 +117,7 @@ def train(
         "exact": exact,
         "keep": keep,
         "how": Format(encoding, delimiter, quoting, header=not no_header),
+        "several": several.lists_from(several_labels, label_separator, label_columns),
     }
     if dry_run:
         _print_preview(data, settings, as_json)
@@ -140,6 +145,9 @@ def _print_preview(data: str, settings: dict[str, Any], as_json: bool) -> None:
 def _print_results(results: dict[str, Any], out: Path, as_json: bool) -> None:
     if as_json:
         answer_json(results)
+        return
+    if "thresholds" in results:
+        several.print_results(results, out)
         return
     _print_scores(results["test"], "test texts")
     answer(results["verdict"])
@@ -194,6 +202,9 @@ def evaluate(
     data: Annotated[str, typer.Argument(help="Labelled texts, as for bertft train.")],
     text: Annotated[str | None, typer.Option("--text", help=f"Column of the texts. {AsTrained}")] = None,
     label: Annotated[str | None, typer.Option("--label", help=f"Column of the labels. {AsTrained}")] = None,
+    several_labels: several.SeveralLabels = False,
+    label_separator: several.LabelSeparator = None,
+    label_columns: several.LabelColumns = None,
     device: Device = None,
     precision: Precision = "float32",
     min_precision: MinPrecision = None,
@@ -215,6 +226,7 @@ def evaluate(
         data,
         text_column=text,
         label_column=label,
+        several=several.lists_from(several_labels, label_separator, label_columns),
         how=how,
         device=device,
         precision=precision,
@@ -224,10 +236,13 @@ def evaluate(
     if as_json:
         answer_json(scores)
         return
-    _print_scores(scores, "texts")
+    if "labels" in scores:
+        several.print_scores(scores, "texts")
+    else:
+        _print_scores(scores, "texts")
     if "answered" in scores:
         _print_answered(scores["answered"])
-    for row in scores["classes"]:
+    for row in scores.get("classes") or scores["labels"]:
         counts = f"precision {row['precision']:.3f}  recall {row['recall']:.3f}  F1 {row['f1']:.3f}"
         answer(f"{visible(row['label'], 30):<32} {counts}  {row['texts']} texts")
     if scores["without_text"]:

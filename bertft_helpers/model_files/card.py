@@ -14,6 +14,7 @@ __all__ = [
     "ONE_BY_ONE",
     "REPAIR",
     "TEMPERATURE",
+    "THRESHOLDS",
     "USE",
     "WHY",
     "as_text",
@@ -64,6 +65,20 @@ odds = {{one["label"]: exp(one["score"] / {temperature!r}) for one in scores}}
 probabilities = {{label: value / sum(odds.values()) for label, value in odds.items()}}
 ```
 """
+THRESHOLDS = """
+## Several labels
+
+Each label is a question of its own, answered with yes from its threshold in `thresholds.json` on, the probability at
+which F1 was highest on validation texts. `transformers.pipeline` gives equal probabilities and knows no thresholds.
+These lines, after those above, give the labels:
+
+```python
+import json
+
+limits = json.load(open("<this folder>/thresholds.json"))
+labels = [one["label"] for one in classify("a text", top_k=None) if one["score"] >= limits[one["label"]]]
+```
+"""
 
 
 def model_card(
@@ -74,21 +89,23 @@ def model_card(
     temperature: float = 1.0,
     one_by_one: bool = False,
     stride: int | None = None,
+    several: bool = False,
 ) -> str:
     """A README.md that says what the model answers, how to use it, and the given facts about it.
 
-    Names and facts come from data of any origin: they are shown as text, never as Markdown or HTML.
+    ``several`` is for a model that gives a text any number of labels. Names and facts come from data of any
+    origin: they are shown as text, never as Markdown or HTML.
     """
     alone = ONE_BY_ONE if one_by_one else ""
     cooled = TEMPERATURE.format(temperature=temperature) if temperature != 1 else ""
+    thresholds = THRESHOLDS if several else ""
     return f"""---
 library_name: transformers
 pipeline_tag: text-classification
 ---
 # Text classifier
 
-A BERT model that assigns a text to one of {len(label_names)} labels: {", ".join(map(as_text, label_names))}.
-Every text gets one of them, also a text that fits none. {_about_length(max_length, stride)}
+A BERT model that {_told(label_names, several)} {_about_length(max_length, stride)}
 
 ## Use
 
@@ -97,7 +114,7 @@ Every text gets one of them, also a text that fits none. {_about_length(max_leng
 ```
 
 {WHY[preprocessing]}
-{alone}{cooled}{_facts(facts)}"""
+{alone}{cooled}{thresholds}{_facts(facts)}"""
 
 
 def _about_length(max_length: int, stride: int | None) -> str:
@@ -110,19 +127,27 @@ def _about_length(max_length: int, stride: int | None) -> str:
     )
 
 
-def counted_words_card(label_names: Sequence[str], facts: Mapping[str, object]) -> str:
+def _told(label_names: Sequence[str], several: bool) -> str:
+    """What a model does, in the sentence that begins with what it is."""
+    names = f"{len(label_names)} labels: {', '.join(map(as_text, label_names))}"
+    if several:
+        return f"gives a text any of {names}.\nA text may get none of them."
+    return f"assigns a text to one of {names}.\nEvery text gets one of them, also a text that fits none."
+
+
+def counted_words_card(label_names: Sequence[str], facts: Mapping[str, object], several: bool = False) -> str:
     """The card of a model that counts words, which transformers cannot open."""
+    module, name = ("several.classifier", "SeveralLabels") if several else ("counted_words", "CountedWords")
     return f"""# Text classifier
 
-Logistic regression on counted words, which assigns a text to one of {len(label_names)} labels:
-{", ".join(map(as_text, label_names))}. Every text gets one of them, also a text that fits none. All of a text is read.
+Logistic regression on counted words, which {_told(label_names, several)} All of a text is read.
 
 ## Use
 
 ```python
-from bertft_helpers.own_texts.counted_words import CountedWords
+from bertft_helpers.own_texts.{module} import {name}
 
-classify = CountedWords.load("<this folder>")
+classify = {name}.load("<this folder>")
 classify.predict(["a text"])
 ```
 

@@ -29,6 +29,7 @@ __all__ = [
     "STRENGTHS",
     "Baseline",
     "counted_words",
+    "fit_counter",
     "frozen_features",
     "head_of",
     "majority",
@@ -62,20 +63,25 @@ def majority(train_labels: Sequence[int], test_count: int) -> Baseline:
 
 
 def counted_words(texts: Mapping[str, Sequence[str]], labels: Mapping[str, Sequence[int]]) -> Baseline:
-    """Logistic regression on TF-IDF of words and pairs of words; ``texts`` and ``labels`` map part -> values.
-
-    Works where texts hold no words of two letters, too: then pieces of up to three characters are counted.
-    """
+    """Logistic regression on TF-IDF of words and pairs of words; ``texts`` and ``labels`` map part -> values."""
     start = time.process_time()
-    try:
-        counter = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, max_features=200_000).fit(texts["train"])
-    except ValueError:  # an empty vocabulary: single letters, or signs only
-        counter = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), max_features=200_000).fit(texts["train"])
+    counter = fit_counter(texts["train"])
     counted = {part: counter.transform(own) for part, own in texts.items()}
     regression, strength = _best_regression(counted, labels, COUNTED)
     method = f"TF-IDF of words and pairs, logistic regression with C={strength:g}"
     test, validation = (regression.predict(counted[part]) for part in ("test", "validation"))
     return Baseline(COUNTED, method, test, time.process_time() - start, validation, head_of(regression), counter)
+
+
+def fit_counter(texts: Sequence[str]) -> TfidfVectorizer:
+    """TF-IDF of words and pairs of words, fitted.
+
+    Works where texts hold no words of two letters, too: then pieces of up to three characters are counted.
+    """
+    try:
+        return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, max_features=200_000).fit(texts)
+    except ValueError:  # an empty vocabulary: single letters, or signs only
+        return TfidfVectorizer(analyzer="char", ngram_range=(1, 3), max_features=200_000).fit(texts)
 
 
 def frozen_features(

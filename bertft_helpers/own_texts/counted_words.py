@@ -23,6 +23,7 @@ from bertft_helpers.files import new_folder
 from bertft_helpers.inference import Prediction, name_answers, prepare_all
 from bertft_helpers.model_files.card import counted_words_card
 from bertft_helpers.model_files.manifest import check_files, read_manifest, write_manifest
+from bertft_helpers.model_files.thresholds import THRESHOLDS
 
 __all__ = ["COUNTED_BY", "NUMBERS", "WORDS", "CountedWords", "LinearHead", "holds_counted_words"]
 
@@ -78,7 +79,7 @@ class CountedWords:
             for name, content in (beside or {}).items():
                 (draft / name).write_bytes(content)
             save_file({name: np.ascontiguousarray(values) for name, values in numbers.items()}, draft / NUMBERS)
-            card = counted_words_card(self.label_names, facts)
+            card = counted_words_card(self.label_names, facts, several=THRESHOLDS in (beside or {}))
             (draft / "README.md").write_text(card, encoding="utf-8")
             write_manifest(draft, self.label_names, "repair", None, "whole text", self.temperature)
 

@@ -25,6 +25,7 @@ from bertft_helpers.own_texts.onnx_model import ONNX, holds_onnx, open_onnx, qua
 from bertft_helpers.own_texts.prepared import prepare_for
 from bertft_helpers.own_texts.scores import numbers_of
 from bertft_helpers.own_texts.settings import TaskSettings
+from bertft_helpers.own_texts.several.classifier import ONE_LABEL_ONLY, SeveralLabels
 from bertft_helpers.own_texts.sources import load_source
 from bertft_helpers.own_texts.trained import open_trained
 from bertft_helpers.own_texts.whole_texts import about_longer
@@ -89,6 +90,8 @@ def export(
         raise UserError(f"{folder} is an exported model already; export the folder that bertft train wrote")
     trained = open_trained(folder, "cpu")
     classifier = trained.classifier
+    if isinstance(classifier, SeveralLabels):
+        raise UserError(ONE_LABEL_ONLY.format(asked="bertft export", folder=folder))
     if not isinstance(classifier, TextClassifier):
         raise UserError(
             f"the model in {folder} counts words and is no neural network, so ONNX cannot hold it; for a model to "

@@ -16,17 +16,20 @@ from bertft_helpers.errors import MissingError, UserError
 from bertft_helpers.files import new_file, sweep
 from bertft_helpers.inference import Classifier
 from bertft_helpers.own_texts.inputs import STANDARD_INPUT, Block, open_input
+from bertft_helpers.own_texts.several.classifier import SeveralLabels
 from bertft_helpers.reading.columns import free_name
 from bertft_helpers.reading.damage import Damage
 from bertft_helpers.reading.labels import NUMBER
 from bertft_helpers.reading.report import FOUND_OUT, Format, Reading
 from bertft_helpers.validation import is_blank, wrong_text
 
-__all__ = ["ADDED", "FORMULA", "WRITTEN", "Labelled", "Row", "label_file"]
+__all__ = ["ADDED", "FORMULA", "SEVERAL", "WRITTEN", "Answer", "Labelled", "Row", "label_file"]
 
 Row = dict[str, Any]
+Answer = tuple[Any, ...]  # a text's, in the order of the columns
 WRITTEN = {".csv": ",", ".tsv": "\t", ".jsonl": ""}
 ADDED = ("predicted_label", "predicted_probability")
+SEVERAL = ("predicted_labels", "predicted_probabilities")  # where a text has any number of labels
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # spreadsheets run what begins so (OWASP, CSV injection)
 
 
@@ -39,7 +42,7 @@ class Labelled(NamedTuple):
 
 
 def label_file(
-    classifier: Classifier,
+    classifier: Classifier | SeveralLabels,
     source: str,
     out: Path | None,
     text_column: str = "text",
@@ -49,7 +52,9 @@ def label_file(
 ) -> Labelled:
     """Copy the rows of ``source`` to ``out`` with the columns of ``ADDED``; a row without text gets none of them.
 
-    ``further`` names what else of a prediction is written (``Prediction.further``), a column each.
+    ``further`` names what else of a prediction is written (``Prediction.further``), a column each. A classifier for
+    several labels fills the columns of ``SEVERAL``, with a list of labels and the probability of every label by name,
+    as JSON in CSV and TSV.
 
     ``source`` is what ``inputs.open_input`` reads; ``out`` a ``.csv``, ``.tsv`` or ``.jsonl`` file, or None for JSON
     lines on standard output. The file is complete or not there. Columns of the source keep names and values; where one
@@ -62,8 +67,9 @@ def label_file(
     with contextlib.ExitStack() as stack:
         columns, blocks, reading = stack.enter_context(open_input(source, text_column, how))
         first = list(itertools.islice(blocks, 1))  # what is wrong with the head shows before anything is written
-        answers = [free_name(name, columns) for name in (*ADDED, *further)]
-        if answers != [*ADDED, *further]:
+        added = (*(SEVERAL if isinstance(classifier, SeveralLabels) else ADDED), *further)
+        answers = [free_name(name, columns) for name in added]
+        if answers != [*added]:
             reading.note(
                 f"{reading.name} has columns of these names already: the answers are called {' and '.join(answers)}"
             )
@@ -92,7 +98,18 @@ def _check_out(source: str, out: Path | None) -> None:
         raise UserError(f"--out {out} is the file that is read; give another name")
 
 
-def _tell_about_formulas(classifier: Classifier, out: Path | None, reading: Reading) -> None:
+def _answers(classifier: Classifier | SeveralLabels, texts: Sequence[str], further: Sequence[str]) -> list[Answer]:
+    """What is written for each text, in the order of the columns."""
+    if isinstance(classifier, SeveralLabels):
+        found = classifier.predict(texts)
+        return [(one.labels, {name: round(p, 6) for name, p in one.probabilities.items()}) for one in found]
+    predicted = classifier.predict(texts)
+    return [(one.label, round(one.probability, 6), *(one.further[name] for name in further)) for one in predicted]
+
+
+def _tell_about_formulas(classifier: Classifier | SeveralLabels, out: Path | None, reading: Reading) -> None:
+    if isinstance(classifier, SeveralLabels):
+        return  # its answers are JSON, which nothing runs
     escaped = [name for name in getattr(classifier, "label_names", []) if _field(name, is_label=True) != name]
     if escaped and out is not None and WRITTEN[out.suffix.lower()]:
         reading.note(
@@ -101,15 +118,19 @@ def _tell_about_formulas(classifier: Classifier, out: Path | None, reading: Read
 
 
 def _label(
-    classifier: Classifier, block: Block, text_column: str, answers: Sequence[str], name: str, further: Sequence[str]
+    classifier: Classifier | SeveralLabels,
+    block: Block,
+    text_column: str,
+    answers: Sequence[str],
+    name: str,
+    further: Sequence[str],
 ) -> int:
     """Add the predictions to the rows; returns how many had no text."""
     for number, row in block:
         _refuse_row(row, text_column, answers, f"{name}, row {number}")
     texts = [row[text_column] if isinstance(row[text_column], str) else "" for _, row in block]
     filled = [place for place, text in enumerate(texts) if not is_blank(classifier.prepare(text))]
-    predicted = classifier.predict([texts[place] for place in filled])
-    found = [(one.label, round(one.probability, 6), *(one.further[name] for name in further)) for one in predicted]
+    found = _answers(classifier, [texts[place] for place in filled], further)
     answered: dict[int, Sequence[object]] = dict(zip(filled, found, strict=True))
     for place, (_, row) in enumerate(block):
         row.update(zip(answers, answered.get(place, [None] * len(answers)), strict=True))

@@ -6,9 +6,9 @@ import dataclasses
 from collections import Counter
 from typing import Any
 
-from bertft_helpers.own_texts.prepared import PARTS, Prepared, introduction, prepare_for, warnings_about
+from bertft_helpers.own_texts.kinds import kind_for
+from bertft_helpers.own_texts.prepared import PARTS, Prepared, introduction
 from bertft_helpers.own_texts.settings import TaskSettings
-from bertft_helpers.own_texts.sources import load_source
 from bertft_helpers.pretrained import load_tokenizer
 from bertft_helpers.reading.report import Reading
 from bertft_helpers.tables import visible
@@ -55,8 +55,9 @@ def preview(settings: TaskSettings) -> Preview:
 
     Raises what reading and preparing raise.
     """
-    dataset, reading = load_source(settings.source, settings.text_column, settings.label_column, settings.how)
+    kind = kind_for(settings)
+    dataset, reading = kind.load(settings)
     tokenizer = load_tokenizer(settings.checkpoint)
     length = min(settings.max_length, tokenizer.model_max_length)
-    prepared = prepare_for(settings, dataset, tokenizer, length)
-    return Preview(reading, prepared, warnings_about(prepared, length, settings.policy, settings.class_weights))
+    prepared = kind.prepare(settings, dataset, tokenizer, length)
+    return Preview(reading, prepared, kind.warnings(prepared, length, settings))

@@ -12,6 +12,7 @@ from bertft_helpers.history import History
 from bertft_helpers.own_texts.baselines import Baseline
 from bertft_helpers.own_texts.prepared import Prepared
 from bertft_helpers.own_texts.settings import TaskSettings
+from bertft_helpers.own_texts.several.baselines import Method
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,5 +27,5 @@ class TaskRecord:
     model: BertForSequenceClassification
     history: History
     predictions: dict[str, Predictions]
-    baselines: list[Baseline]
+    baselines: list[Baseline] | list[Method]
     results: dict[str, Any]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -28,10 +28,28 @@ from bertft_helpers.tables import visible
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["LONGEST_NAME", "LONGEST_TEXT", "MOST_DRAWN", "Picture", "axis_names", "report_page"]
+__all__ = [
+    "FILTERS",
+    "LONGEST_NAME",
+    "LONGEST_TEXT",
+    "MOST_DRAWN",
+    "Picture",
+    "axis_names",
+    "lengths_picture",
+    "losses_picture",
+    "picture",
+    "report_page",
+]
 
 MOST_DRAWN = 20  # classes in the confusion figure; beyond that nobody can read it
 LONGEST_NAME, LONGEST_TEXT = 40, 300
+FILTERS: dict[str, Callable[..., str]] = {
+    "name": lambda label: visible(str(label), LONGEST_NAME),
+    "text": lambda value: visible(str(value), LONGEST_TEXT),
+    "percent": "{:.1%}".format,
+    "number": "{:,.0f}".format,
+    "score": "{:.3f}".format,
+}
 
 
 class Picture(NamedTuple):
@@ -43,9 +61,7 @@ class Picture(NamedTuple):
 
 def report_page(record: TaskRecord) -> str:
     """The page as HTML, ready to be written to a file."""
-    filters = {"name": _name, "text": lambda value: visible(str(value), LONGEST_TEXT)}
-    filters |= {"percent": "{:.1%}".format, "number": "{:,.0f}".format, "score": "{:.3f}".format}
-    return render("report.html.j2", filters, _contents(record))
+    return render("report.html.j2", FILTERS, _contents(record))
 
 
 def _contents(record: TaskRecord) -> dict[str, Any]:
@@ -72,18 +88,14 @@ def _contents(record: TaskRecord) -> dict[str, Any]:
             for one in confident_mistakes(test)
         ],
         "pictures": {
-            "lengths": _lengths(record),
-            "losses": _losses(record),
+            "lengths": lengths_picture(record),
+            "losses": losses_picture(record),
             "accuracies": _accuracies(record),
             "confusion": _confusion(confusion, names) if len(names) <= MOST_DRAWN else None,
             "baselines": _baselines(record.results),
             "calibration": _calibration(test),
         },
     }
-
-
-def _name(label: object) -> str:
-    return visible(str(label), LONGEST_NAME)
 
 
 def axis_names(label_names: Sequence[str]) -> list[str]:
@@ -96,37 +108,40 @@ def axis_names(label_names: Sequence[str]) -> list[str]:
     return shown
 
 
-def _picture(figure: Figure, alt: str) -> Picture:
+def picture(figure: Figure, alt: str) -> Picture:
+    """A figure as the pages hold it; what ``alt`` quotes from the data is made visible."""
     png = io.BytesIO()
     figure.savefig(png, format="png", dpi=130)
     return Picture(base64.b64encode(png.getvalue()).decode("ascii"), visible(alt, None))
 
 
-def _lengths(record: TaskRecord) -> Picture:
+def lengths_picture(record: TaskRecord) -> Picture:
+    """How long the texts are, in tokens before anything is cut."""
     lengths = np.concatenate([record.prepared.lengths[part] for part in PARTS])
     least, most = int(lengths.min()), int(np.quantile(lengths, 0.99))
     bins = np.arange(least, most + 2, max(1, (most - least) // 30)) - 0.5
     figure = plots.histogram({"texts": np.minimum(lengths, bins[-1])}, bins.tolist(), "", "tokens in a text", "texts")
-    return _picture(
+    return picture(
         figure,
         f"Histogram of text lengths: half of the texts have at most {np.median(lengths):.0f} tokens, "
         f"99 of 100 at most {most}; the rest is drawn in the last bar.",
     )
 
 
-def _losses(record: TaskRecord) -> Picture:
+def losses_picture(record: TaskRecord) -> Picture:
+    """Training and validation loss over the epochs."""
     frame = record.history.frame
     measured = {"training": frame["train_loss"], "validation": frame["validation_loss"]}
     figure = plots.lines({name: (frame.index, own) for name, own in measured.items()}, "", "epoch", "loss (nats)")
     told = " and ".join(f"{name} loss from {own.iloc[0]:.2f} to {own.iloc[-1]:.2f}" for name, own in measured.items())
-    return _picture(figure, f"Curves over {len(frame)} epochs: {told}.")
+    return picture(figure, f"Curves over {len(frame)} epochs: {told}.")
 
 
 def _accuracies(record: TaskRecord) -> Picture:
     values, best = record.history.frame["validation_accuracy"], record.results["run"]["best_epoch"]
     figure = plots.lines({"": (values.index, values)}, "", "epoch", "validation accuracy")
     figure.axes[0].set_ylim(0, 1)  # the whole scale: a narrow one would make noise look like progress
-    return _picture(
+    return picture(
         figure,
         f"Curve of the validation accuracy over {len(values)} epochs: from {values.iloc[0]:.3f} to its highest, "
         f"{values.max():.3f}, after epoch {best}.",
@@ -137,7 +152,7 @@ def _confusion(confusion: np.ndarray, label_names: Sequence[str]) -> Picture:
     names = axis_names(label_names)
     figure = plots.heatmap(confusion, names, names, "", "predicted", "label", form="{:.0f}")
     right, total = int(np.trace(confusion)), int(confusion.sum())
-    return _picture(
+    return picture(
         figure,
         f"Confusion matrix of {len(names)} classes: {right} of {total} test texts lie on the diagonal; "
         "the most frequent confusions are in the table.",
@@ -149,7 +164,7 @@ def _baselines(results: dict[str, Any]) -> Picture:
     estimates = {name: (row["accuracy"], *row["accuracy_interval"]) for name, row in rows}
     told = "; ".join(f"{name} {value:.3f} ({low:.3f} to {high:.3f})" for name, (value, low, high) in estimates.items())
     figure = plots.intervals(estimates, "", "accuracy on the test texts, with 95 % interval")
-    return _picture(figure, f"Accuracies with 95 % intervals: {told}.")
+    return picture(figure, f"Accuracies with 95 % intervals: {told}.")
 
 
 def _calibration(test: Predictions) -> Picture:
@@ -161,4 +176,4 @@ def _calibration(test: Predictions) -> Picture:
     figure = plots.lines(series, "", "probability that the model gives its answer", "share that is right")
     gap = float((curve.confidence * curve.count).sum() / curve.count.sum()) - accuracy(test.labels, test.classes)
     leaning = "surer than it is right" if gap > 0 else "less sure than it could be"
-    return _picture(figure, f"Reliability diagram: on average the model is {leaning}, by {abs(gap):.3f}.")
+    return picture(figure, f"Reliability diagram: on average the model is {leaning}, by {abs(gap):.3f}.")

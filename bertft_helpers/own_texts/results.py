@@ -15,7 +15,7 @@ from bertft_helpers.own_texts.prepared import PARTS, Prepared
 from bertft_helpers.own_texts.scores import compare_methods, frequent_confusions, scores_of
 from bertft_helpers.own_texts.winner import ASKED, Winner
 
-__all__ = ["COMPARED", "VERSIONED", "collect_results", "judge_fine_tuning"]
+__all__ = ["COMPARED", "VERSIONED", "advice", "collect_results", "judge_fine_tuning", "versions"]
 
 COMPARED = ("accuracy", "accuracy_interval", "macro_f1")
 VERSIONED = ("torch", "transformers", "scikit-learn", "bertft-helpers")
@@ -56,8 +56,13 @@ def collect_results(
         "abstention": None if limit is None else abstain_below(limit, with_temperature(test, temperature))._asdict(),
         "notes": list(notes),
         "run": dict(run),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in VERSIONED}},
+        "versions": versions(),
     }
+
+
+def versions() -> dict[str, str]:
+    """What the numbers of a run come from, name -> version."""
+    return {"python": platform.python_version(), **{name: version(name) for name in VERSIONED}}
 
 
 def _compared(other: Baseline, test: Predictions, names: Sequence[str]) -> dict[str, Any]:
@@ -82,14 +87,15 @@ def judge_fine_tuning(model_accuracy: float, compared: Sequence[Mapping[str, Any
         return f"Fine-tuning beat every baseline; the best of them is {best['name']} ({measured})."
     if best["model_is"] == "worse":
         found = f"Fine-tuning did NOT pay: the baseline {best['name']} did better ({measured})."
-        return f"{found} {_advice(best['name'], saved)}"
+        return f"{found} {advice(best['name'], saved)}"
     return (
         f"Fine-tuning did not clearly differ from the baseline {best['name']} ({measured}): "
         "these test texts cannot tell the two apart, and the baseline costs less."
     )
 
 
-def _advice(name: str, saved: str) -> str:
+def advice(name: str, saved: str) -> str:
+    """What to do where the baseline ``name`` did better, in a sentence."""
     if name == saved:
         return "It is what was saved."
     keep = next((option for option, asked in ASKED.items() if asked == name), None)

@@ -10,17 +10,19 @@ from typing import Any
 from transformers import BertForSequenceClassification
 
 from bertft_helpers.model_files.contents import require_kind
-from bertft_helpers.models import build_classifier, has_head
+from bertft_helpers.models import has_head
 from bertft_helpers.own_texts import folder as run_folder
-from bertft_helpers.own_texts.conclusion import conclude, refuse_unsavable
+from bertft_helpers.own_texts.conclusion import refuse_unsavable
 from bertft_helpers.own_texts.costs import Meter
 from bertft_helpers.own_texts.folder import Say
-from bertft_helpers.own_texts.prepared import Prepared, introduction, prepare_for, warnings_about
+from bertft_helpers.own_texts.kinds import kind_for
+from bertft_helpers.own_texts.prepared import Prepared, introduction
 from bertft_helpers.own_texts.record import TaskRecord
 from bertft_helpers.own_texts.settings import BEST, TaskSettings
-from bertft_helpers.own_texts.sources import digest_of, load_source
-from bertft_helpers.own_texts.training import one_label, remedies_as_options, train
+from bertft_helpers.own_texts.sources import digest_of
+from bertft_helpers.own_texts.training import remedies_as_options, train
 from bertft_helpers.pretrained import find_checkpoint, load_tokenizer
+from bertft_helpers.reading.label_lists import LabelLists
 from bertft_helpers.reading.report import FOUND_OUT, Format, Reading
 from bertft_helpers.resume.processes import (
     Processes,
@@ -53,6 +55,7 @@ def train_classifier(
     exact: bool = False,
     keep: str = BEST,
     how: Format = FOUND_OUT,
+    several: LabelLists | None = None,
     device: str | None = None,
     on_note: Say = print,
     on_step: OnStep | None = None,
@@ -61,7 +64,8 @@ def train_classifier(
 
     What ``bertft train`` does; call it again after any interruption and it goes on, and after the end it answers with
     the same results. ``on_step`` hears after each step how many are done, are planned at most, and its number of texts.
-    The results are returned as they stand in ``results.json``; in all processes but the first it is None.
+    ``several`` says where the labels stand of texts that have several. The results are returned as they stand in
+    ``results.json``; in all processes but the first it is None.
     Raises UserError for texts or settings that cannot be, RunError for what could not be done, OSError for what the
     system refuses.
     """
@@ -83,6 +87,7 @@ def train_classifier(
         exact=exact,
         keep=keep,
         how=how,
+        several=several,
     )
     with joined(device) as processes:
         say = on_note if processes.is_first else _say_nothing
@@ -101,7 +106,7 @@ def _answer_again(settings: TaskSettings, out: Path, say: Say) -> dict[str, Any]
     """The results of a finished run, which answers only for the texts and settings that are in it."""
     results = run_folder.finished_results(out, say)
     if results is not None:
-        dataset, _ = load_source(settings.source, settings.text_column, settings.label_column, settings.how)
+        dataset, _ = kind_for(settings).load(settings)
         run_folder.refuse_other(out, settings, digest_of(dataset))
         run_folder.tidy(out, say)
         say("this run is finished; its results:")
@@ -115,13 +120,14 @@ def run_task(
 
     ``out`` is held until the end. Returns None in all processes but the first. Raises as ``train_classifier`` does.
     """
+    kind = kind_for(settings)
     prepared, max_length, reading, model = _get_ready(settings, processes)
     with contextlib.ExitStack() as held:
         held.enter_context(remedies_as_options(prepared))
         as_first(lambda: run_folder.take(out, settings, prepared.digest, held), processes)
         held.enter_context(run_folder.removal_told(out))
         notes = _about_head(settings.checkpoint)
-        notes += warnings_about(prepared, max_length, settings.policy, settings.class_weights)
+        notes += kind.warnings(prepared, max_length, settings)
         _introduce(prepared, reading, notes, say)
         choice = as_first(lambda: run_folder.take_choice(out, settings, processes.device, say), processes)
         if processes.count > 1:  # bytes come from one generator, and every process needs draws of its own
@@ -134,7 +140,7 @@ def run_task(
             choice,
             out / run_folder.TRAINING,
             processes,
-            one_label(prepared, settings),
+            kind.objective(prepared, settings),
             say,
             _metered(on_step, meter, processes),
         )
@@ -145,7 +151,7 @@ def run_task(
         run = {**dataclasses.asdict(settings), **how.pop("config"), **how, **meter.sums(), "dropout": choice.dropout}
         run |= {"processes": processes.count, "device": str(processes.device)}
         run |= {"epochs_done": len(history.epochs), "best_epoch": best_epoch}
-        return conclude(settings, out, prepared, max_length, model, history, run, notes, say)
+        return kind.conclude(settings, out, prepared, max_length, model, history, run, notes, say)
 
 
 def _metered(on_step: OnStep | None, meter: Meter, processes: Processes) -> OnStep | None:
@@ -169,12 +175,13 @@ def _get_ready(
     All that can be refused: it comes before a folder is taken.
     """
     require_kind(find_checkpoint(settings.checkpoint), "bert")  # before its tokenizer and the texts are read
-    dataset, reading = load_source(settings.source, settings.text_column, settings.label_column, settings.how)
+    kind = kind_for(settings)
+    dataset, reading = kind.load(settings)
     tokenizer = load_tokenizer(settings.checkpoint)
     max_length = min(settings.max_length, tokenizer.model_max_length)
-    prepared = prepare_for(settings, dataset, tokenizer, max_length)
+    prepared = kind.prepare(settings, dataset, tokenizer, max_length)
     require_equal("texts", prepared.digest, processes, "give all of them the same data")
-    model = build_classifier(settings.checkpoint, prepared.label_names, settings.seed)
+    model = kind.build(settings.checkpoint, prepared.label_names, settings.seed)
     refuse_unsavable(settings, model)
     return prepared, max_length, reading, model
 

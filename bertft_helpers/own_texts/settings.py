@@ -8,6 +8,7 @@ import math
 from bertft_helpers.batching import POLICIES
 from bertft_helpers.config import PRECISIONS, TrainConfig
 from bertft_helpers.errors import UserError
+from bertft_helpers.reading.label_lists import LabelLists
 from bertft_helpers.reading.report import FOUND_OUT, Format
 
 __all__ = [
@@ -87,6 +88,7 @@ class TaskSettings:
     exact: bool = False
     keep: str = BEST
     how: Format = FOUND_OUT  # what is known of the file beforehand
+    several: LabelLists | None = None  # where the labels stand of texts that have several; None for one label a text
 
     def __post_init__(self) -> None:
         whole = f"a whole number from 0 to {LARGEST_SEED}"
@@ -101,6 +103,8 @@ class TaskSettings:
         known = self.precision is None or self.precision in PRECISIONS
         self._require("precision", known, f"one of {', '.join(PRECISIONS)}")
         self._require("keep", self.keep in KEEPS, f"one of {', '.join(KEEPS)}")
+        if self.class_weights and self.several is not None:
+            raise UserError("class_weights are for classes excluding one another: leave them out with several labels")
         if self.exact and self.precision not in (None, "float32"):
             raise UserError(f"precision is {self.precision!r} and exact is set, which means float32; give one of them")
 

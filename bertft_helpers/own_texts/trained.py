@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
+
 from bertft_helpers.errors import MissingError, UserError
 from bertft_helpers.files import read_json
 from bertft_helpers.inference import Classifier, TextClassifier
@@ -16,7 +18,11 @@ from bertft_helpers.own_texts.familiarity import UNFAMILIAR, Flagging, read_fami
 from bertft_helpers.own_texts.folder import MODEL, Say
 from bertft_helpers.own_texts.onnx_model import holds_onnx, open_onnx
 from bertft_helpers.own_texts.scores import score_texts
+from bertft_helpers.own_texts.several.classifier import ONE_LABEL_ONLY, SeveralLabels, gives_several
+from bertft_helpers.own_texts.several.scoring import score_several
+from bertft_helpers.own_texts.several.sources import read_several
 from bertft_helpers.own_texts.sources import load_source
+from bertft_helpers.reading.label_lists import LabelLists
 from bertft_helpers.reading.report import FOUND_OUT, Format, Reading
 from bertft_helpers.runtime import pick_device
 from bertft_helpers.speed.choice import find_choice, require_precision, use_process
@@ -33,9 +39,10 @@ IN_16_BITS = (
 class Trained(NamedTuple):
     """A classifier and the columns that it was trained on."""
 
-    classifier: Classifier
+    classifier: Classifier | SeveralLabels
     text_column: str
     label_column: str
+    lists: LabelLists | None = None  # of a run with several labels: how its table said them
 
 
 def open_trained(
@@ -61,6 +68,12 @@ def open_trained(
     run = (folder if inner.is_dir() else folder.parent) / "run.json"
     saved = read_json(run, "move it away, and name the columns (--text, --label)") if run.is_file() else {}
     model = inner if inner.is_dir() else folder
+    columns = str(saved.get("text_column", "text")), str(saved.get("label_column", "label"))
+    if model.is_dir() and gives_several(model):
+        wishes = {"--min-precision": min_precision is not None, "--flag-unfamiliar": flag_unfamiliar}
+        if asked := [option for option, wished in wishes.items() if wished]:
+            raise UserError(ONE_LABEL_ONLY.format(asked=" and ".join(asked), folder=folder))
+        return Trained(_open_several(model, device, precision), *columns, _lists_in(saved))
     rule = None if min_precision is None else choose_rule(read_answers(model), min_precision)
     familiar = read_familiar(model) if flag_unfamiliar else None
     classifier = _open(model, device, precision)
@@ -69,7 +82,13 @@ def open_trained(
         classifier = Flagging(classifier, familiar)
     if rule is not None:
         classifier = Abstaining(classifier, rule)
-    return Trained(classifier, str(saved.get("text_column", "text")), str(saved.get("label_column", "label")))
+    return Trained(classifier, *columns)
+
+
+def _lists_in(run: dict[str, Any]) -> LabelLists:
+    said = run.get("several") or {}
+    columns = said.get("columns")
+    return LabelLists(said.get("separator"), columns and tuple(columns))
 
 
 def _open(model: Path, device: str | None, precision: str) -> Classifier:
@@ -79,20 +98,39 @@ def _open(model: Path, device: str | None, precision: str) -> Classifier:
     if holds_onnx(model):
         return open_onnx(model, precision)
     classifier = TextClassifier.load(model, chosen, precision=precision)
-    require_precision(chosen, precision)
-    if precision != "float32":
-        classifier.notes.append(IN_16_BITS.format(precision=precision))
-    quick_attention(classifier.model, precision)
-    choice = find_choice(chosen)
-    use_process(choice)
-    classifier.token_budget = choice.token_budget
+    _make_quick(classifier, chosen, precision)
     return classifier
 
 
+def _open_several(model: Path, device: str | None, precision: str) -> SeveralLabels:
+    if holds_counted_words(model):
+        _refuse_precision(model, precision)
+        return SeveralLabels.load(model)
+    chosen = pick_device(device)
+    classifier = SeveralLabels.load(model, chosen, precision)
+    assert isinstance(classifier.scorer, TextClassifier)
+    _make_quick(classifier.scorer, chosen, precision)
+    return classifier
+
+
+def _make_quick(classifier: TextClassifier, device: torch.device, precision: str) -> None:
+    require_precision(device, precision)
+    if precision != "float32":
+        classifier.notes.append(IN_16_BITS.format(precision=precision))
+    quick_attention(classifier.model, precision)
+    choice = find_choice(device)
+    use_process(choice)
+    classifier.token_budget = choice.token_budget
+
+
 def _open_counted_words(model: Path, precision: str) -> CountedWords:
+    _refuse_precision(model, precision)
+    return CountedWords.load(model)
+
+
+def _refuse_precision(model: Path, precision: str) -> None:
     if precision != "float32":
         raise UserError(f"precision is {precision!r}, but {model} counts words, which has none: leave it out")
-    return CountedWords.load(model)
 
 
 def evaluate_file(
@@ -101,6 +139,7 @@ def evaluate_file(
     *,
     text_column: str | None = None,
     label_column: str | None = None,
+    several: LabelLists | None = None,
     how: Format = FOUND_OUT,
     device: str | None = None,
     precision: str = "float32",
@@ -111,10 +150,20 @@ def evaluate_file(
 
     With ``min_precision`` the answers that it would give have scores of their own, under ``answered``.
 
-    Returns what ``scores.score_texts`` does. Raises UserError for texts, labels or columns that do not fit.
+    Where a text has several labels they are read as in training, or as ``several`` says. Returns what
+    ``scores.score_texts`` or ``several.scoring.score_several`` does. Raises UserError for texts, labels or columns
+    that do not fit.
     """
     trained = open_trained(folder, device, precision, min_precision)
     columns = text_column or trained.text_column, label_column or trained.label_column
+    if isinstance(trained.classifier, SeveralLabels):
+        listed = read_several(str(source), *columns, several or trained.lists or LabelLists(), how)
+        _tell(trained.classifier, listed.reading, on_note)
+        return score_several(trained.classifier, listed)
+    if several is not None:
+        raise UserError(
+            f"the model in {folder} gives a text one label: leave out the options for several, or train one with them"
+        )
     dataset, reading = load_source(str(source), *columns, how)
     _tell(trained.classifier, reading, on_note)
     return score_texts(trained.classifier, dataset)
@@ -148,7 +197,7 @@ def label_file(
     return done
 
 
-def _tell(classifier: Classifier, reading: Reading, on_note: Say) -> None:
+def _tell(classifier: Classifier | SeveralLabels, reading: Reading, on_note: Say) -> None:
     """How a source was read is always said, as its rows are, and what is not known about the model."""
     for line in [reading.summary(), *(f"note: {note}" for note in [*classifier.notes, *reading.notes])]:
         on_note(line)

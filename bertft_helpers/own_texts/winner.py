@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
+from sklearn.feature_extraction.text import TfidfVectorizer
 from transformers import PreTrainedModel
 
 from bertft_helpers.batching import make_loader
@@ -18,7 +19,7 @@ from bertft_helpers.inference import TextClassifier
 from bertft_helpers.mean_pooled import has_mean, mean_classifier
 from bertft_helpers.metrics import accuracy
 from bertft_helpers.own_texts.baselines import COUNTED, FROZEN, Baseline
-from bertft_helpers.own_texts.counted_words import CountedWords, holds_counted_words
+from bertft_helpers.own_texts.counted_words import CountedWords, LinearHead, holds_counted_words
 from bertft_helpers.own_texts.familiarity import WithoutHead
 from bertft_helpers.own_texts.prepared import PARTS, Prepared
 from bertft_helpers.own_texts.scores import compare_methods
@@ -28,6 +29,7 @@ from bertft_helpers.pretrained import load_encoder, load_tokenizer
 __all__ = [
     "ASKED",
     "FINE_TUNED",
+    "Learned",
     "Predicted",
     "Winner",
     "choose",
@@ -35,6 +37,7 @@ __all__ = [
     "kind_of",
     "predict_parts",
     "text_classifier",
+    "told",
 ]
 
 FINE_TUNED = "fine-tuned"
@@ -48,6 +51,16 @@ class Winner(NamedTuple):
     why: str
 
 
+class Learned(Protocol):
+    """What a linear model has learned: its ``head``, and the ``counter`` where it counts words."""
+
+    @property
+    def head(self) -> LinearHead | None: ...
+
+    @property
+    def counter(self) -> TfidfVectorizer | None: ...
+
+
 def choose(validation: Predictions, savable: Sequence[Baseline], keep: str = BEST) -> Winner:
     """The method to save by ``validation``, the fine-tuned model's predictions of the validation texts.
 
@@ -55,7 +68,7 @@ def choose(validation: Predictions, savable: Sequence[Baseline], keep: str = BES
     report judges; of several the most accurate. The test texts have no say: what they say of the winner stays honest.
     """
     if asked := ASKED[keep]:
-        return Winner(asked, f"The model that is saved is {_told(asked)}, as --keep {keep} asks.")
+        return Winner(asked, f"The model that is saved is {told(asked)}, as --keep {keep} asks.")
     labels, tuned = validation.labels, validation.classes
     answers = {one.name: one.validation for one in savable if one.validation is not None}
     compared = {name: compare_methods(labels, tuned, own) for name, own in answers.items()}
@@ -66,19 +79,20 @@ def choose(validation: Predictions, savable: Sequence[Baseline], keep: str = BES
         f"{accuracy(labels, tuned):.3f} of fine-tuning, p = {compared[best][1]:.2g})"
     )
     if better:
-        return Winner(best, f"The model that is saved is {_told(best)}: it did better {measured}.")
+        return Winner(best, f"The model that is saved is {told(best)}: it did better {measured}.")
     return Winner(
         FINE_TUNED,
-        f"The model that is saved is {_told(FINE_TUNED)}: {_told(best)} did not do clearly better {measured}.",
+        f"The model that is saved is {told(FINE_TUNED)}: {told(best)} did not do clearly better {measured}.",
     )
 
 
-def _told(name: str) -> str:
+def told(name: str) -> str:
+    """A method's name in a sentence."""
     return "the fine-tuned model" if name == FINE_TUNED else f"the baseline {name}"
 
 
 def classifier_of(
-    baseline: Baseline, prepared: Prepared, settings: TaskSettings, max_length: int, device: torch.device
+    baseline: Learned, prepared: Prepared, settings: TaskSettings, max_length: int, device: torch.device
 ) -> TextClassifier | CountedWords:
     """A baseline that has learned something as a classifier that can be saved; its temperature is 1."""
     assert baseline.head is not None

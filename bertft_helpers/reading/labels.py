@@ -20,6 +20,7 @@ from bertft_helpers.reading.report import RowNumbers
 
 __all__ = [
     "ALIKE",
+    "JSON_LIST",
     "LONG_NAME",
     "NUMBER",
     "SEVERAL",
@@ -31,14 +32,14 @@ __all__ = [
 ]
 
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
+JSON_LIST = re.compile(r'\s*\[\s*"(.|\n)*"\s*\]\s*')
 WHOLE = re.compile(r"(-?[0-9]+)\.0+")
 ALIKE = 8  # groups of names that are told
 LONG_NAME = 5  # letters; in shorter ones another letter is mostly another word
 SEVERAL = "a list of labels"
 _REMEDY = {
     False: "Labels must be names or numbers: fill or remove these rows",
-    True: "A text has one label here: keep the one that matters most, or train one classifier for each label, with yes "
-    "or no as its classes",
+    True: "A text has one label here: keep the one that matters most, or train for several with --several-labels",
 }
 
 
@@ -82,6 +83,8 @@ def wrong_label(label: Any) -> str:
     if label is None or (isinstance(label, numbers.Real) and math.isnan(label)):
         return "no label"
     if isinstance(label, str):
+        if JSON_LIST.fullmatch(label):
+            return SEVERAL
         if HALF_CHARACTER.search(label):
             return "half a character (a lone surrogate; export the texts again)"
         return "" if repair_name(label) else "an empty label"

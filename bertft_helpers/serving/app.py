@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from bertft_helpers.errors import UserError
-from bertft_helpers.inference import Classifier
+from bertft_helpers.inference import Classifier, SetClassifier
 from bertft_helpers.serving.limits import BodyLimit, Limits, Rate, RateLimit
 
 __all__ = ["build_app"]
@@ -43,10 +43,17 @@ class _Answer(BaseModel):
     probabilities: dict[str, float]
 
 
-class _Answers(BaseModel):
-    """One answer for each text, in the order of the texts."""
+class _Labels(BaseModel):
+    """The labels that a text gets, perhaps none, and the probability of every label."""
 
-    predictions: list[_Answer]
+    labels: list[str]
+    probabilities: dict[str, float]
+
+
+class _Answers(BaseModel):
+    """One answer for each text, in the order of the texts; a model gives all of them one label, or all several."""
+
+    predictions: list[_Answer] | list[_Labels]
 
 
 class _Health(BaseModel):
@@ -57,7 +64,7 @@ class _Health(BaseModel):
     max_length: Annotated[int | None, Field(description="tokens of a text that are read; null for all of it")]
 
 
-def build_app(classifier: Classifier, name: str, limits: Limits, hosts: list[str]) -> FastAPI:
+def build_app(classifier: Classifier | SetClassifier, name: str, limits: Limits, hosts: list[str]) -> FastAPI:
     """The application; ``name`` is shown, and requests for a host that is not in ``hosts`` are refused with 400.
 
     One text after the other is predicted, since one prediction uses all of torch's threads.
@@ -71,7 +78,7 @@ def build_app(classifier: Classifier, name: str, limits: Limits, hosts: list[str
         _require_within(asked.texts, limits)
         with one_at_a_time:
             found = classifier.predict(asked.texts)
-        return _Answers(predictions=[_Answer(**one._asdict()) for one in found])
+        return _Answers.model_validate({"predictions": [one._asdict() for one in found]})
 
     @app.get("/health", response_model=_Health)
     def health() -> _Health:

@@ -248,7 +248,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], type[Exception], list[str]]] 
     "several labels for a text in JSON": (
         loaded(b'{"text": "a", "label": ["x", "y"]}\n{"text": "b", "label": "x"}\n', "news.jsonl"),
         ValueError,
-        ["'label': a list of labels in row 1", "A text has one label here", "one classifier for each label"],
+        ["'label': a list of labels in row 1", "A text has one label here", "train for several with --several-labels"],
     ),
     "an object without the text": (
         table(b'{"text": "a"}\n{"body": "b"}\n', "news.jsonl", columns=("text",)),

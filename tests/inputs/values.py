@@ -84,7 +84,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], type[Exception], list[str]]] 
     "several labels for a text": (
         labels(("a", "b"), "a", np.array(["a"])),
         ValueError,
-        ["a list of labels in rows 1 and 3", "one classifier for each label"],
+        ["a list of labels in rows 1 and 3", "train for several with --several-labels"],
     ),
     "half a character in a label": (labels("a", "\udc00"), ValueError, ["half a character", "row 2"]),
     "a label that is an object": (labels({"a": 1}), ValueError, ["type dict in row 1"]),

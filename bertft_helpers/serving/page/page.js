@@ -7,7 +7,9 @@ const table = document.getElementById("answers");
 function show(texts, predictions) {
   const rows = predictions.map((found, place) => {
     const row = document.createElement("tr");
-    for (const value of [texts[place], found.label, found.probability.toFixed(2)]) {
+    const labels = found.labels ?? [found.label]; // a model gives each text any number of labels, or one
+    const shares = found.labels ? labels.map((label) => found.probabilities[label]) : [found.probability];
+    for (const value of [texts[place], labels.join(", ") || "none", shares.map((share) => share.toFixed(2)).join(", ")]) {
       row.insertCell().textContent = value;
     }
     row.title = Object.entries(found.probabilities).map(([label, share]) => `${label} ${share.toFixed(3)}`).join(", ");
