@@ -11,6 +11,7 @@ import pytest
 from conftest import Silent
 
 from bertft_helpers.data import clean, load_texts, select_view
+from bertft_helpers.inference import TextClassifier
 from bertft_helpers.series.catalogue import Lesson
 from bertft_helpers.series.execute.runner import Outcome, run_lessons
 
@@ -51,7 +52,8 @@ def test_two_classes_of_ones_own_run_to_the_end(headlines: pd.DataFrame, tmp_pat
     table = headlines.groupby("desk").head(40).copy()
     table["kind"] = ["sport" if desk == "sports" else "$not$ sport" for desk in table["desk"]]
     table.loc[table["kind"] == "sport", "story"] = HOSTILE + " " + table["story"]
-    outcome, notebook = run_on(table, tmp_path)
+    kept = tmp_path / "kept"
+    outcome, notebook = run_on(table, tmp_path, KEEP=str(kept))
     assert outcome.ok, f"cell {outcome.cell}: {outcome.source}: {outcome.error}"
     text = printed(notebook)
     assert "mine.csv" in text
@@ -61,6 +63,10 @@ def test_two_classes_of_ones_own_run_to_the_end(headlines: pd.DataFrame, tmp_pat
     page = printed(notebook, "text/html")
     assert "<script>alert" not in page
     assert "<img" not in page
+    left_out = "56 of the 200 texts were left out"  # 120, 40 and 40 texts, of which 64, 40 and 40 are taken
+    assert left_out in page
+    assert left_out in (kept / "summary.html").read_text(encoding="utf-8")
+    assert sorted(TextClassifier.load(kept / "classifier").label_names) == ["$not$ sport", "sport"]
 
 
 @pytest.mark.slow
