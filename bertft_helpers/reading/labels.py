@@ -142,7 +142,7 @@ def about_names(names: Sequence[str]) -> list[str]:
     if several := _of_several(counts):
         found.append(
             f"classes that look like several labels in one field: {len(several)} of {len(counts)}, such as "
-            f"{several[0]!r}; each is a class of its own here, since a text has one label"
+            f"{several[0]!r}; each is a class of its own here (bertft train reads several with --label-separator)"
         )
     if "-1" in counts:
         found.append(f"-1 is a class here, with {counts['-1']} rows; in some files it marks a missing label")
