@@ -20,6 +20,7 @@ __all__ = [
     "Delimiter",
     "Device",
     "Encoding",
+    "Explain",
     "LabelColumn",
     "MinPrecision",
     "Model",
@@ -48,6 +49,9 @@ Precision = Annotated[
 MinPrecision = Annotated[
     float | None,
     typer.Option("--min-precision", help="Answer only where this share of the answers is right; else 'abstain'."),
+]
+Explain = Annotated[
+    bool, typer.Option("--explain", help="Tell the words that carried the answer, for and against; takes longer.")
 ]
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, mps; by default the first that works.")]
 
@@ -266,6 +270,7 @@ def predict(
     flag_unfamiliar: Annotated[
         bool, typer.Option("--flag-unfamiliar", help="Add a column: is the text far from those of training?")
     ] = False,
+    explain: Explain = False,
     encoding: Encoding = None,
     delimiter: Delimiter = None,
     quoting: Quoting = "auto",
@@ -302,6 +307,7 @@ def predict(
             precision=precision,
             min_precision=min_precision,
             flag_unfamiliar=flag_unfamiliar,
+            explain=explain,
             on_note=say,
             on_rows=on_rows,
         )

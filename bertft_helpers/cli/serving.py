@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from bertft_helpers.cli.console import reported, say
-from bertft_helpers.cli.own_texts import Device, MinPrecision, Model, Precision
+from bertft_helpers.cli.own_texts import Device, Explain, MinPrecision, Model, Precision
 
 __all__ = ["serve"]
 
@@ -27,6 +27,7 @@ def serve(
     device: Device = None,
     precision: Precision = "float32",
     min_precision: MinPrecision = None,
+    explain: Explain = False,
 ) -> None:
     """Answer over HTTP with a trained classifier: a page to try it, and /predict for programs."""
     import socket
@@ -39,7 +40,7 @@ def serve(
     from bertft_helpers.serving.limits import Limits
 
     quiet_libraries()
-    classifier = open_trained(model, device, precision, min_precision).classifier
+    classifier = open_trained(model, device, precision, min_precision, explain=explain).classifier
     for note in classifier.notes:
         say(f"note: {note}")
     listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)

@@ -19,6 +19,7 @@ from bertft_helpers.own_texts.abstaining import ANSWERS, Answers, answers_file, 
 from bertft_helpers.own_texts.calibration import choose_temperature, with_temperature
 from bertft_helpers.own_texts.counted_words import CountedWords
 from bertft_helpers.own_texts.cut_instead import cut_instead
+from bertft_helpers.own_texts.deletion import explained_test_texts
 from bertft_helpers.own_texts.familiarity import VECTORS, distances, familiar_file, familiar_from
 from bertft_helpers.own_texts.folder import Say
 from bertft_helpers.own_texts.keeping import facts_of_cut, finish, save_first, save_kept
@@ -85,6 +86,7 @@ def conclude(
     results |= {"wishes": wishes_met(kept.sure, with_temperature(predictions["test"], temperature))}
     cut = cut_instead(kept.classifier, prepared, predictions["validation"])
     results |= {"unfamiliar_test_texts": kept.flagged, "cut_instead": cut and {**cut._asdict(), "told": cut.told()}}
+    results |= {"explained": explained_test_texts(kept.classifier, prepared, predictions["test"].classes)}
     record = TaskRecord(settings, max_length, prepared, model, history, predictions, others, results)
     pages = {"report.html": report_page(record), "summary.html": summary_page(summary_of(results))}
     finish(record, out, pages, say)

@@ -7,6 +7,8 @@ scikit-learn, which a pickle does not.
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -18,17 +20,21 @@ from scipy.special import softmax
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from bertft_helpers.data import repair
-from bertft_helpers.errors import DamagedFileError
+from bertft_helpers.errors import DamagedFileError, UserError
 from bertft_helpers.files import new_folder
 from bertft_helpers.inference import Prediction, name_answers, prepare_all
 from bertft_helpers.model_files.card import counted_words_card
 from bertft_helpers.model_files.manifest import check_files, read_manifest, write_manifest
 from bertft_helpers.model_files.thresholds import THRESHOLDS
+from bertft_helpers.own_texts.attribution import WordShare
 
 __all__ = ["COUNTED_BY", "NUMBERS", "WORDS", "CountedWords", "LinearHead", "holds_counted_words"]
 
 WORDS, NUMBERS = "counted_words.json", "counted_words.safetensors"
 COUNTED_BY = ("analyzer", "ngram_range", "sublinear_tf")  # what a counter was made with, beside its words
+
+
+_POINTS = 64  # on the way from no word to the text
 
 
 class LinearHead(NamedTuple):
@@ -68,6 +74,46 @@ class CountedWords:
         if not texts:
             return []
         return name_answers(softmax(self.logits(texts) / self.temperature, axis=1).tolist(), self.label_names)
+
+    def require_words(self) -> None:
+        """Raise UserError where characters are counted, whose shares would tell nobody anything."""
+        if self.counter.analyzer != "word":
+            raise UserError("this model counts characters, not words, so it cannot tell which words decided")
+
+    def shares_of(self, texts: Sequence[str], labels: Sequence[int]) -> list[list[WordShare]]:
+        """Each word's share of the way from no word at all to the text, in the log-odds of the text's label.
+
+        As in ``attribution.word_shares``; of two labels it is weight times count. A pair of words gives half to each
+        of them. Texts are prepared already.
+        """
+        return [self._word_shares(text, label) for text, label in zip(texts, labels, strict=True)]
+
+    def _word_shares(self, text: str, label: int) -> list[WordShare]:
+        shares = self._term_shares(text, label)
+        spans = [match.span() for match in re.finditer(self.counter.token_pattern, text)]
+        words = [text[start:end].lower() for start, end in spans]
+        totals = np.zeros(len(words))
+        fewest, most = self.counter.ngram_range
+        for length in range(fewest, most + 1):
+            terms = [" ".join(words[first : first + length]) for first in range(len(words) - length + 1)]
+            counts = Counter(terms)
+            for first, term in enumerate(terms):
+                totals[first : first + length] += shares.get(term, 0.0) / (counts[term] * length)
+        return [
+            WordShare(text[start:end], float(own), start, end) for (start, end), own in zip(spans, totals, strict=True)
+        ]
+
+    def _term_shares(self, text: str, label: int) -> dict[str, float]:
+        """The share of each counted word or pair of words; integrated gradients from the text without words."""
+        counted = self.counter.transform([text])
+        logits = self.head.weight[:, counted.indices] * counted.data / self.temperature  # [labels, terms]
+        way = np.linspace(0.5 / _POINTS, 1 - 0.5 / _POINTS, _POINTS)[:, None]
+        between = self.head.bias / self.temperature + way * logits.sum(axis=1)  # [points, labels]
+        between[:, label] = -np.inf
+        gradient = -softmax(between, axis=1).mean(axis=0)  # of the log-odds, by the logits: [labels]
+        gradient[label] = 1.0
+        terms = self.counter.get_feature_names_out()[counted.indices]
+        return dict(zip(terms.tolist(), (gradient @ logits).tolist(), strict=True))
 
     def save(self, folder: str | Path, facts: Mapping[str, object], beside: Mapping[str, bytes] | None = None) -> None:
         """Write words, numbers, card and manifest, complete or not at all; ``beside`` are further files, by name."""

@@ -6,8 +6,8 @@ An exported folder is used like the one it comes from: ``bertft evaluate``, ``pr
 from __future__ import annotations
 
 import copy
-import shutil
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,7 +27,7 @@ from bertft_helpers.own_texts.scores import numbers_of
 from bertft_helpers.own_texts.settings import TaskSettings
 from bertft_helpers.own_texts.several.classifier import ONE_LABEL_ONLY, SeveralLabels
 from bertft_helpers.own_texts.sources import load_source
-from bertft_helpers.own_texts.trained import open_trained
+from bertft_helpers.own_texts.trained import COLUMNS, Trained, open_trained
 from bertft_helpers.own_texts.whole_texts import about_longer
 from bertft_helpers.pretrained import load_tokenizer
 from bertft_helpers.reading.report import FOUND_OUT, Format
@@ -104,12 +104,25 @@ def export(
         texts = _labelled(data, columns, how, classifier)
     if int8 and texts is None:
         raise UserError("8-bit weights change answers, and there are no labelled texts to count them on: give --data")
+    return _write(classifier, out, texts, int8, most_lost, _beside(trained, folder, int8))
+
+
+def _beside(trained: Trained, folder: Path, int8: bool) -> dict[str, bytes]:
+    """Further files of the exported folder: the columns, and where they hold for it how sure the answers are."""
+    beside = {COLUMNS: json.dumps({"text_column": trained.text_column, "label_column": trained.label_column}).encode()}
     answers = (folder / MODEL if (folder / MODEL).is_dir() else folder) / ANSWERS
-    return _write(classifier, out, texts, int8, most_lost, answers)
+    if answers.is_file() and not int8:  # 8 bits give other probabilities
+        beside[ANSWERS] = answers.read_bytes()
+    return beside
 
 
 def _write(
-    classifier: TextClassifier, out: Path, texts: _Texts | None, int8: bool, most_lost: float, answers: Path
+    classifier: TextClassifier,
+    out: Path,
+    texts: _Texts | None,
+    int8: bool,
+    most_lost: float,
+    beside: Mapping[str, bytes],
 ) -> Exported:
     tried = texts or _Texts(_invented(classifier.tokenizer, classifier.max_length), None)
     with new_folder(out) as draft:
@@ -117,8 +130,8 @@ def _write(
         if int8:
             quantize(draft / ONNX, draft / f"small-{ONNX}")
             (draft / f"small-{ONNX}").replace(draft / ONNX)
-        elif answers.is_file():  # how sure the model is of validation texts holds for equal probabilities only
-            shutil.copy(answers, draft / ANSWERS)
+        for name, content in beside.items():
+            (draft / name).write_bytes(content)
         _describe(classifier, draft)
         found = _compared(classifier, open_onnx(draft), tried, draft)
         _require_worth(found, int8, most_lost)

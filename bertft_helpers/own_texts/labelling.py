@@ -58,7 +58,7 @@ def label_file(
 
     ``source`` is what ``inputs.open_input`` reads; ``out`` a ``.csv``, ``.tsv`` or ``.jsonl`` file, or None for JSON
     lines on standard output. The file is complete or not there. Columns of the source keep names and values; where one
-    is called as an answer, the answer gets a number (``predicted_label.1``). In CSV and TSV a class name that a
+    is called as an answer, the answer gets a number (``predicted_label.1``). In CSV and TSV an answer that a
     spreadsheet would run as a formula gets an apostrophe in front; the source's own fields are never changed. Raises
     FileNotFoundError, and ValueError naming file, rows or column.
     """
@@ -110,7 +110,7 @@ def _answers(classifier: Classifier | SeveralLabels, texts: Sequence[str], furth
 def _tell_about_formulas(classifier: Classifier | SeveralLabels, out: Path | None, reading: Reading) -> None:
     if isinstance(classifier, SeveralLabels):
         return  # its answers are JSON, which nothing runs
-    escaped = [name for name in getattr(classifier, "label_names", []) if _field(name, is_label=True) != name]
+    escaped = [name for name in getattr(classifier, "label_names", []) if _field(name, is_answer=True) != name]
     if escaped and out is not None and WRITTEN[out.suffix.lower()]:
         reading.note(
             f"a spreadsheet would run the class names {', '.join(escaped)} as formulas: they get an apostrophe"
@@ -167,7 +167,7 @@ def _delimited_writer(
     writer.writeheader()
 
     def write(rows: list[Row]) -> None:
-        fields = [{name: _field(value, name == answers[0]) for name, value in row.items()} for row in rows]
+        fields = [{name: _field(value, name in answers) for name, value in row.items()} for row in rows]
         try:
             writer.writerows(fields)
         except ValueError as error:
@@ -176,14 +176,14 @@ def _delimited_writer(
     return write
 
 
-def _field(value: Any, is_label: bool = False) -> str:
+def _field(value: Any, is_answer: bool = False) -> str:
     """A value as CSV holds it; what is nested is written as JSON."""
     if value is None:
         return ""
     if isinstance(value, bool | dict | list):
         return json.dumps(value, ensure_ascii=False, default=str)
     text = str(value)
-    return f"'{text}" if is_label and text.startswith(FORMULA) and not NUMBER.fullmatch(text) else text
+    return f"'{text}" if is_answer and text.startswith(FORMULA) and not NUMBER.fullmatch(text) else text
 
 
 def _write_json(file: IO[str], rows: list[Row]) -> None:

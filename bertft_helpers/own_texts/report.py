@@ -87,6 +87,10 @@ def _contents(record: TaskRecord) -> dict[str, Any]:
             (texts["id"][one.row], texts["text"][one.row], names[one.label], names[one.predicted], one.probability)
             for one in confident_mistakes(test)
         ],
+        "examples": [
+            (texts["id"][one["row"]], texts["text"][one["row"]], one["predicted"], one["words"])
+            for one in (record.results["explained"] or {"examples": []})["examples"]
+        ],
         "pictures": {
             "lengths": lengths_picture(record),
             "losses": losses_picture(record),

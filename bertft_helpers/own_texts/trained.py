@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from bertft_helpers.inference import Classifier, TextClassifier
 from bertft_helpers.own_texts import labelling
 from bertft_helpers.own_texts.abstaining import Abstaining, choose_rule, read_answers
 from bertft_helpers.own_texts.counted_words import CountedWords, holds_counted_words
+from bertft_helpers.own_texts.explaining import EXPLAINED, Explaining, cost_of, explainer_of
 from bertft_helpers.own_texts.familiarity import UNFAMILIAR, Flagging, read_familiar
 from bertft_helpers.own_texts.folder import MODEL, Say
 from bertft_helpers.own_texts.onnx_model import holds_onnx, open_onnx
@@ -28,8 +29,9 @@ from bertft_helpers.runtime import pick_device
 from bertft_helpers.speed.choice import find_choice, require_precision, use_process
 from bertft_helpers.speed.throughput import quick_attention
 
-__all__ = ["IN_16_BITS", "Trained", "evaluate_file", "label_file", "open_trained"]
+__all__ = ["COLUMNS", "IN_16_BITS", "Trained", "evaluate_file", "label_file", "open_trained"]
 
+COLUMNS = "columns.json"  # in a folder that stands without a run: what training was told of its columns
 IN_16_BITS = (
     "predicted in {precision}: probabilities differ from those of float32, mostly in the third digit, and a text "
     "between two classes may get the other one"
@@ -51,38 +53,53 @@ def open_trained(
     precision: str = "float32",
     min_precision: float | None = None,
     flag_unfamiliar: bool = False,
+    explain: bool = False,
 ) -> Trained:
     """The classifier in a run's folder, or in a model folder; columns are ``text`` and ``label`` where none are known.
 
     It predicts in batches of the size that is quick on this machine, and in ``precision``; with ``min_precision`` it
     abstains where it is not sure enough for that share of right answers (``abstaining.choose_rule``), with
-    ``flag_unfamiliar`` its predictions tell of texts that are far from those of training. Raises MissingError for a run
-    without a model and for what such wishes need, RunError for a damaged ``run.json`` and for a precision that gives
-    wrong numbers here.
+    ``flag_unfamiliar`` its predictions tell of texts that are far from those of training, with ``explain`` of the words
+    that carried the answer (``explaining``). Raises MissingError for a run without a model and for what such wishes
+    need, UserError for a model that cannot be explained, RunError for a damaged ``run.json`` and for a precision that
+    gives wrong numbers here.
     """
     folder = Path(folder)
     inner = folder / MODEL
     if (folder / "run.json").is_file() and not inner.is_dir():
         why = "its model is gone" if (folder / "results.json").is_file() else "it is not finished"
         raise MissingError(f"the run in {folder} has no model: {why}; call bertft train with --out {folder} again")
-    run = (folder if inner.is_dir() else folder.parent) / "run.json"
-    saved = read_json(run, "move it away, and name the columns (--text, --label)") if run.is_file() else {}
     model = inner if inner.is_dir() else folder
+    saved = _saved(model)
     columns = str(saved.get("text_column", "text")), str(saved.get("label_column", "label"))
     if model.is_dir() and gives_several(model):
-        wishes = {"--min-precision": min_precision is not None, "--flag-unfamiliar": flag_unfamiliar}
+        wishes = {
+            "--min-precision": min_precision is not None,
+            "--flag-unfamiliar": flag_unfamiliar,
+            "--explain": explain,
+        }
         if asked := [option for option, wished in wishes.items() if wished]:
             raise UserError(ONE_LABEL_ONLY.format(asked=" and ".join(asked), folder=folder))
         return Trained(_open_several(model, device, precision), *columns, _lists_in(saved))
     rule = None if min_precision is None else choose_rule(read_answers(model), min_precision)
     familiar = read_familiar(model) if flag_unfamiliar else None
-    classifier = _open(model, device, precision)
+    classifier = model_inside = _open(model, device, precision)
+    explainer = explainer_of(classifier) if explain else None
     if familiar is not None:
         assert isinstance(classifier, TextClassifier)  # others keep nothing of their texts
         classifier = Flagging(classifier, familiar)
+    if explainer is not None:
+        classifier = Explaining(classifier, explainer)
+        classifier.notes.append(cost_of(model_inside))
     if rule is not None:
         classifier = Abstaining(classifier, rule)
     return Trained(classifier, *columns)
+
+
+def _saved(model: Path) -> dict[str, Any]:
+    """What training was told of the columns, as it stands in a model folder or in the run around it."""
+    known = [path for path in (model / COLUMNS, model.parent / "run.json") if path.is_file()]
+    return read_json(known[0], "move it away, and name the columns (--text, --label)") if known else {}
 
 
 def _lists_in(run: dict[str, Any]) -> LabelLists:
@@ -158,14 +175,16 @@ def evaluate_file(
     columns = text_column or trained.text_column, label_column or trained.label_column
     if isinstance(trained.classifier, SeveralLabels):
         listed = read_several(str(source), *columns, several or trained.lists or LabelLists(), how)
-        _tell(trained.classifier, listed.reading, on_note)
+        _tell(trained.classifier.notes, on_note)
+        _tell_reading(listed.reading, on_note)
         return score_several(trained.classifier, listed)
     if several is not None:
         raise UserError(
             f"the model in {folder} gives a text one label: leave out the options for several, or train one with them"
         )
     dataset, reading = load_source(str(source), *columns, how)
-    _tell(trained.classifier, reading, on_note)
+    _tell(trained.classifier.notes, on_note)
+    _tell_reading(reading, on_note)
     return score_texts(trained.classifier, dataset)
 
 
@@ -180,24 +199,32 @@ def label_file(
     precision: str = "float32",
     min_precision: float | None = None,
     flag_unfamiliar: bool = False,
+    explain: bool = False,
     on_note: Say = print,
     on_rows: Callable[[int], None] = lambda rows: None,
 ) -> labelling.Labelled:
     """Label every row of a file, however large: what ``bertft predict`` does; see ``labelling.label_file``.
 
     With ``min_precision`` a row whose label is not sure enough gets ``abstaining.ABSTAIN`` instead; with
-    ``flag_unfamiliar`` a further column says whether a text is far from those of training (``familiarity``).
+    ``flag_unfamiliar`` a further column says whether a text is far from those of training (``familiarity``), with
+    ``explain`` another one which words carried the answer (``explaining``).
     """
-    trained = open_trained(folder, device, precision, min_precision, flag_unfamiliar)
+    trained = open_trained(folder, device, precision, min_precision, flag_unfamiliar, explain)
+    _tell(trained.classifier.notes, on_note)
     out = None if out is None else Path(out)
     column = text_column or trained.text_column
-    further = [UNFAMILIAR] if flag_unfamiliar else []
+    further = [name for name, asked in {UNFAMILIAR: flag_unfamiliar, EXPLAINED: explain}.items() if asked]
     done = labelling.label_file(trained.classifier, str(source), out, column, on_rows, how, further)
-    _tell(trained.classifier, done.reading, on_note)
+    _tell_reading(done.reading, on_note)
     return done
 
 
-def _tell(classifier: Classifier | SeveralLabels, reading: Reading, on_note: Say) -> None:
-    """How a source was read is always said, as its rows are, and what is not known about the model."""
-    for line in [reading.summary(), *(f"note: {note}" for note in [*classifier.notes, *reading.notes])]:
-        on_note(line)
+def _tell(notes: Sequence[str], on_note: Say) -> None:
+    for note in notes:
+        on_note(f"note: {note}")
+
+
+def _tell_reading(reading: Reading, on_note: Say) -> None:
+    """How a source was read is always said, as its rows are."""
+    on_note(reading.summary())
+    _tell(reading.notes, on_note)

@@ -36,11 +36,12 @@ class _Texts(BaseModel):
 
 
 class _Answer(BaseModel):
-    """The most probable label of a text, its probability, and that of every label."""
+    """The most probable label of a text, its probability, and that of every label; what else the service tells."""
 
     label: str
     probability: float
     probabilities: dict[str, float]
+    further: dict[str, str] = {}
 
 
 class _Labels(BaseModel):
@@ -72,7 +73,12 @@ def build_app(classifier: Classifier | SetClassifier, name: str, limits: Limits,
     app = FastAPI(title=f"bertft: {name}", docs_url=None, redoc_url=None)  # those pages load scripts from elsewhere
     one_at_a_time = threading.Lock()
 
-    @app.post("/predict", response_model=_Answers, responses={422: {"description": "the texts cannot be predicted"}})
+    @app.post(
+        "/predict",
+        response_model=_Answers,
+        response_model_exclude_defaults=True,
+        responses={422: {"description": "the texts cannot be predicted"}},
+    )
     def predict(asked: _Texts) -> _Answers:
         """Label texts."""
         _require_within(asked.texts, limits)

@@ -8,7 +8,8 @@ import pytest
 import torch
 from minimal import tiny_classifier
 
-from bertft_helpers.own_texts.attribution import WordShare, log_odds, without_words, word_shares
+from bertft_helpers.mean_pooled import mean_classifier
+from bertft_helpers.own_texts.attribution import WordShare, log_odds, shares_of, without_words, word_shares
 from bertft_helpers.pretrained import load_tokenizer
 
 TEXT = "Chelsea win the unbelievable cup"
@@ -24,8 +25,8 @@ class Linear(torch.nn.Module):
     def get_input_embeddings(self) -> torch.nn.Embedding:
         return self.table
 
-    def forward(self, inputs_embeds: torch.Tensor, attention_mask: torch.Tensor) -> SimpleNamespace:
-        score = (inputs_embeds[..., 0] * attention_mask).sum(dim=1)
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> SimpleNamespace:
+        score = (self.table(input_ids)[..., 0] * attention_mask).sum(dim=1)
         return SimpleNamespace(logits=torch.stack([torch.zeros_like(score), score], dim=1))
 
 
@@ -33,6 +34,7 @@ def test_log_odds_by_hand_also_where_the_probability_rounds_to_one() -> None:
     logits = torch.tensor([[0.0, 0.0, 0.0], [100.0, 0.0, 0.0]])
     two = torch.tensor(2.0)
     assert torch.allclose(log_odds(logits, 0), torch.stack([-two.log(), 100 - two.log()]))
+    assert torch.allclose(log_odds(logits, torch.tensor([1, 0])), torch.stack([-two.log(), 100 - two.log()]))
 
 
 def test_in_a_linear_model_a_word_has_what_its_pieces_add() -> None:
@@ -63,6 +65,28 @@ def test_the_shares_add_up_to_what_the_words_change_and_the_mode_comes_back() ->
     with torch.inference_mode():
         ends = [log_odds(model(input_ids=ids).logits, 2).item() for ids in (encoded["input_ids"], masked)]
     assert sum(own.share for own in shares) == pytest.approx(ends[0] - ends[1], abs=0.01)
+
+
+@pytest.mark.parametrize("kind", ["fine-tuned", "frozen features"])
+def test_a_text_has_the_same_shares_alone_and_among_longer_ones(kind: str) -> None:
+    tokenizer = load_tokenizer()
+    model = tiny_classifier(vocab_size=len(tokenizer), num_labels=3, initializer_range=0.3).eval()
+    if kind == "frozen features":
+        model = mean_classifier(model.bert, torch.randn(3, 16), torch.zeros(3), ["a", "b", "c"])
+    texts = [TEXT, "an owl", f"{TEXT} {TEXT} {TEXT}"]
+    together = shares_of(model, tokenizer, texts, [0, 1, 2], 16, token_budget=48, temperature=2.0)
+    for text, label, found in zip(texts, range(3), together, strict=True):
+        (alone,) = shares_of(model, tokenizer, [text], [label], 16, temperature=2.0)
+        assert [own[0] for own in found] == [own[0] for own in alone]
+        assert [own.share for own in found] == pytest.approx([own.share for own in alone], abs=1e-5)
+
+
+def test_of_a_long_text_the_words_that_are_read_have_shares() -> None:
+    tokenizer = load_tokenizer()
+    model = tiny_classifier(vocab_size=len(tokenizer), num_labels=3)
+    text = "one two three four five six seven eight nine ten"
+    (found,) = shares_of(model, tokenizer, [text], [0], 6, policy="head+tail", points=1)  # a quarter of 4 from the head
+    assert [text[own.start : own.end] for own in found] == ["one", "eight", "nine", "ten"]
 
 
 def test_a_word_knows_where_it_stands_and_words_beyond_the_limit_have_no_share() -> None:

@@ -85,16 +85,20 @@ def test_a_precision_can_be_wished_for_where_the_probabilities_are_the_original_
     kept = (given / "run" / "model" / ANSWERS).read_bytes()
     assert (exported.folder / ANSWERS).read_bytes() == kept
     small = export(given / "run", tmp_path / "small", int8=True, data=given / "texts.csv", most_lost=1)
+    with pytest.raises(UserError, match="ask the folder that it was exported from"):
+        open_trained(small.folder, "cpu", explain=True)
     with pytest.raises(MissingError, match="no precision can be wished for"):
         open_trained(small.folder, "cpu", min_precision=0.5)
 
 
-def test_exported_folders_are_evaluated_and_label_files(given: Path, exported: Exported, tmp_path: Path) -> None:
-    columns = {"text_column": "words", "label_column": "kind"}
-    scores = [evaluate_file(folder, given / "texts.csv", **columns) for folder in (exported.folder, given / "run")]
+def test_exported_folders_know_their_columns_and_are_evaluated_and_label_files(
+    given: Path, exported: Exported, tmp_path: Path
+) -> None:
+    moved = shutil.copytree(exported.folder, tmp_path / "far" / "from the run")
+    scores = [evaluate_file(folder, given / "texts.csv") for folder in (moved, given / "run")]
     assert scores[0] == scores[1]
-    for name, folder in {"exported": exported.folder, "run": given / "run"}.items():
-        label_file(folder, given / "texts.csv", tmp_path / f"{name}.jsonl", text_column="words")
+    for name, folder in {"exported": moved, "run": given / "run"}.items():
+        label_file(folder, given / "texts.csv", tmp_path / f"{name}.jsonl")
     rows = [
         [json.loads(line)["predicted_label"] for line in (tmp_path / f"{name}.jsonl").read_text().splitlines()]
         for name in ("exported", "run")

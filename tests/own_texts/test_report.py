@@ -76,8 +76,12 @@ def with_every_text_mistaken(record: TaskRecord) -> TaskRecord:
     rows = {"id": [str(n) for n in range(count)], "text": HOSTILE_TEXTS, "label": labels}
     parts = record.prepared.parts
     test = Dataset.from_dict(rows, features=parts["test"].features)
+    words = [
+        {"row": n, "predicted": HOSTILE_LABELS[0], "words": f"{text} +1.00"} for n, text in enumerate(HOSTILE_TEXTS)
+    ]
     return replace(
         record,
+        results={**record.results, "explained": {**record.results["explained"], "examples": words}},
         prepared=replace(
             record.prepared,
             parts=DatasetDict({**parts, "test": test}),
@@ -138,8 +142,23 @@ def test_every_figure_says_in_words_what_it_shows(page: Page) -> None:
 
 def test_all_sections_are_there_and_a_text_of_a_megabyte_does_not_swell_the_page(source: str, page: Page) -> None:
     sections = [attributes["id"] for tag, attributes in page.tags if tag == "h2"]
-    assert sections == ["data", "training", "test", "baselines", "calibration", "slices", "mistakes", "cost", "use"]
+    assert sections == [
+        "data", "training", "test", "baselines", "calibration", "slices", "mistakes", "words", "cost", "use"
+    ]  # fmt: skip
     assert len(source) < 1_000_000
+
+
+def test_the_page_tells_what_deleting_the_words_did_and_when_it_was_no_more_than_chance(record: TaskRecord) -> None:
+    found = {"texts": 7, "words": 3, "highest": 0.25, "drawn": [0.125, 0.0625], "holds": True}
+
+    def told(explained: dict | None) -> str:
+        return Page(report_page(replace(record, results={**record.results, "explained": explained}))).text
+
+    sound, chance = (told({"deletion": {**found, "holds": holds}, "examples": []}) for holds in (True, False))
+    assert "by 0.250 on average, without as many words drawn at random by 0.062 to 0.125 (2 draws)" in sound
+    assert "do not rely on these words" not in sound
+    assert "do not rely on these words" in chance
+    assert "Deciding words" not in told(None)
 
 
 def test_the_page_tells_the_verdict_and_the_notes(page: Page, record: TaskRecord) -> None:

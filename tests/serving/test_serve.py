@@ -18,12 +18,15 @@ import numpy as np
 import psutil
 import pytest
 from browser import open_browser
+from fastapi.testclient import TestClient
 from own_data import tiny_checkpoint
 
 from bertft_helpers.inference import TextClassifier
 from bertft_helpers.models import build_classifier
+from bertft_helpers.own_texts.trained import open_trained
 from bertft_helpers.pretrained import load_tokenizer
-from bertft_helpers.serving.limits import Rate
+from bertft_helpers.serving.app import build_app
+from bertft_helpers.serving.limits import Limits, Rate
 
 NAMES = ["<b>news</b>", "sports"]
 RATE = 500
@@ -85,6 +88,17 @@ def test_answers_are_those_of_the_library(served: Served) -> None:
     for told, expected in zip(json.loads(body)["predictions"], served.classifier.predict(texts), strict=True):
         assert told["label"] == expected.label
         assert told["probabilities"] == pytest.approx(expected.probabilities, abs=1e-5)
+
+
+def test_words_are_told_where_the_service_explains(model: Path) -> None:
+    texts = ["Record profit for the bank", "Final won in extra time"]
+    for explain in (False, True):
+        classifier = open_trained(model, "cpu", explain=explain).classifier
+        client = TestClient(build_app(classifier, "tried", Limits(), ["testserver"]))
+        answers = client.post("/predict", json={"texts": texts}).json()["predictions"]
+        told = [one.further.get("deciding_words") for one in classifier.predict(texts)]
+        assert [answer.get("further", {}).get("deciding_words") for answer in answers] == told
+        assert all(told) == explain
 
 
 @pytest.mark.slow

@@ -9,12 +9,18 @@ function show(texts, predictions) {
     const row = document.createElement("tr");
     const labels = found.labels ?? [found.label]; // a model gives each text any number of labels, or one
     const shares = found.labels ? labels.map((label) => found.probabilities[label]) : [found.probability];
-    for (const value of [texts[place], labels.join(", ") || "none", shares.map((share) => share.toFixed(2)).join(", ")]) {
+    const told = [labels.join(", ") || "none", shares.map((share) => share.toFixed(2)).join(", ")];
+    for (const value of [texts[place], ...told, ...Object.values(found.further ?? {})]) {
       row.insertCell().textContent = value;
     }
     row.title = Object.entries(found.probabilities).map(([label, share]) => `${label} ${share.toFixed(3)}`).join(", ");
     return row;
   });
+  const head = table.tHead.rows[0];
+  for (const name of Object.keys(predictions[0].further ?? {}).slice(head.cells.length - 3)) {
+    const cell = Object.assign(document.createElement("th"), { scope: "col", textContent: name });
+    head.append(cell);
+  }
   table.tBodies[0].replaceChildren(...rows);
   table.hidden = false;
 }
