@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from bertft_helpers.speed.machine import describe_machine
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT))
 
-from benchmarks import multiplications, pairs, report  # noqa: E402
+from benchmarks import long_texts, multiplications, pairs, report  # noqa: E402
 from benchmarks.__main__ import TOPICS, main  # noqa: E402
 from benchmarks.pairs import OURS, Goal, Topic  # noqa: E402
 
@@ -177,3 +178,14 @@ def test_results_are_those_of_topics_and_sides_that_exist() -> None:
     for name, machines in RESULTS.items():
         for found in machines.values():  # an earlier version may have had fewer sides
             assert set(found["sides"]) <= set(TOPICS[name].sides)
+
+
+@pytest.mark.slow
+def test_ways_to_read_long_texts_are_compared_on_the_same_stories() -> None:
+    lines = long_texts.table(40).splitlines()
+    assert re.fullmatch(r"40 stories, \d+% of them longer than 256 tokens", lines[0])
+    ways = [line.split(" | ")[:2] for line in lines[4:]]
+    assert ways == [
+        [f"| {question}", way] for question in ("desk", "money") for way in ("head", "head+tail", "mean", "max")
+    ]
+    assert all(line.split(" | ")[4] == "1" for line in lines if " head+tail |" in line)

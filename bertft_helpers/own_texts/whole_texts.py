@@ -67,7 +67,7 @@ class WholeTexts(nn.Module):
 
     Windows run together while they have at most ``token_budget`` tokens. Where a batch of texts has more, what a window
     keeps for its gradient is thrown away and computed once more when it is needed, with the same dropout: memory is
-    that of one batch of windows, for a third more time.
+    that of one batch of windows and next to nothing for every other, for a third more time.
     """
 
     def __init__(self, model: nn.Module, windows: Windows, token_budget: int, pad_id: int = 0) -> None:
