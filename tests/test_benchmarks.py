@@ -182,10 +182,10 @@ def test_results_are_those_of_topics_and_sides_that_exist() -> None:
 
 @pytest.mark.slow
 def test_ways_to_read_long_texts_are_compared_on_the_same_stories() -> None:
-    lines = long_texts.table(40).splitlines()
-    assert re.fullmatch(r"40 stories, \d+% of them longer than 256 tokens", lines[0])
+    lines = long_texts.table(24).splitlines()
+    assert re.fullmatch(r"24 stories, \d+% of them longer than 256 tokens", lines[0])
     ways = [line.split(" | ")[:2] for line in lines[4:]]
     assert ways == [
         [f"| {question}", way] for question in ("desk", "money") for way in ("head", "head+tail", "mean", "max")
     ]
-    assert all(line.split(" | ")[4] == "1" for line in lines if " head+tail |" in line)
+    assert [line.split(" | ")[4] for line in lines[4:] if "| head+tail |" in line] == ["1", "1"]
