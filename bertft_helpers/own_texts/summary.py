@@ -111,6 +111,7 @@ def summary_page(summary: Summary) -> str:
         "times": lambda count: "once" if count == 1 else f"{count:,} times",
         "rate": lambda rate: f"{rate:,.0f} texts a second" if rate >= 1 else f"{60 * rate:,.0f} texts a minute",
         "duration": duration,
+        "size": lambda megabytes: f"{megabytes:,.0f} MB" if megabytes >= 1 else "less than 1 MB",
     }
     own = {field.name: getattr(summary, field.name) for field in dataclasses.fields(summary)}
     own |= {name: getattr(summary, name) for name in ("mistakes", "caught", "weakest")}

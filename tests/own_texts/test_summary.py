@@ -80,6 +80,11 @@ def test_a_class_of_few_texts_is_not_called_the_weakest() -> None:
     assert replace(SUMMARY, classes=[rare]).weakest is None
 
 
+def test_counted_words_are_not_a_file_of_nothing() -> None:
+    assert "a file of 91 MB." in words(summary_page(SUMMARY))
+    assert "a file of less than 1 MB." in words(summary_page(replace(SUMMARY, megabytes=0.3)))
+
+
 def test_names_of_the_data_are_text() -> None:
     hostile = "<script>alert(1)</script>"
     page = summary_page(replace(SUMMARY, label_names=[hostile, "x"], source=hostile, notes=[hostile]))

@@ -17,6 +17,7 @@ from bertft_helpers.evaluation import Evaluation
 from bertft_helpers.studies import catalogue as studies
 from bertft_helpers.studies.catalogue import STUDIES, find_study, stored_results
 from bertft_helpers.studies.experiments import Study
+from bertft_helpers.studies.families import verdicts_of
 from bertft_helpers.studies.rows import open_rows
 from bertft_helpers.studies.summaries import paired_difference
 
@@ -170,6 +171,11 @@ def test_what_trains_quicker_is_as_accurate_over_ten_seeds(way: tuple[str, str])
         assert difference.pairs == 10
         assert abs(difference.mean) < exact[score].std(), score
     assert not quick["failed"].any()
+
+
+def test_a_difference_that_matters_between_the_quick_ways_and_the_exact_one_is_ruled_out() -> None:
+    verdicts = verdicts_of("quick_training")
+    assert [verdict.p_same < 0.05 for verdict in verdicts] == [True, True], [str(verdict) for verdict in verdicts]
 
 
 @pytest.fixture
