@@ -59,7 +59,9 @@ def most_frequent_set(labels: Labels) -> Method:
     sets, counts = np.unique(labels["train"], axis=0, return_counts=True)
     always = sets[counts.argmax()]
     answers = {part: np.tile(always, (len(labels[part]), 1)) for part in ("validation", "test")}
-    return Method(FREQUENT, f"always the same {int(always.sum())} labels", answers)
+    count = int(always.sum())
+    told = {0: "never a label", 1: "always the same label"}.get(count, f"always the same {count} labels")
+    return Method(FREQUENT, told, answers)
 
 
 def counted_words(texts: Mapping[str, Sequence[str]], labels: Labels) -> Method:
