@@ -178,9 +178,9 @@ def test_scores_are_scikit_learns_and_lie_in_their_intervals() -> None:
         assert scores[f"{kind}_f1"] == pytest.approx(f1_score(targets, said, average=kind, zero_division=0))
     draws = [
         f1_score(targets[rows], said[rows], average="micro")
-        for rows in (generator.integers(0, 80, 80) for _ in range(300))
+        for rows in (generator.integers(0, 80, 80) for _ in range(100))
     ]
-    np.testing.assert_allclose(scores["micro_f1_interval"], np.quantile(draws, [0.025, 0.975]), atol=0.03)
+    np.testing.assert_allclose(scores["micro_f1_interval"], np.quantile(draws, [0.025, 0.975]), atol=0.04)
 
 
 def test_two_methods_differ_where_the_interval_of_the_difference_leaves_out_zero() -> None:
@@ -255,6 +255,7 @@ def test_a_run_says_its_scores_and_leaves_model_thresholds_and_report(given: Pat
     assert other.exit_code == 2
 
 
+@pytest.mark.slow
 def test_the_saved_model_gives_equal_probabilities_in_transformers(given: Path) -> None:
     texts = [repair(text) for text, _ in several_rows(8)]
     ours = open_trained(given / "out", "cpu").classifier
@@ -296,6 +297,7 @@ def test_evaluate_reads_labels_written_in_another_way_than_those_of_training(giv
             "--min-precision is for models that give a text one",
         ),
         (["predict", "out", "texts.csv", "--flag-unfamiliar"], "--flag-unfamiliar is for models that give a text one"),
+        (["serve", "out", "--min-precision", "0.9"], "--min-precision is for models that give a text"),
         (["export", "out", "--out", "onnx"], "bertft export is for models that give a text one label"),
         (["audit", "texts.csv", "--text", "words", "--label", "kind"], "A text has one label here"),
         (["train", "texts.csv", "--text", "words", "--label", "kind", "--dry-run"], "with --several-labels"),
@@ -313,6 +315,7 @@ def test_what_is_not_made_for_several_labels_says_so(
     assert (done.exit_code, told in done.stderr) == (2, True), done.output
 
 
+@pytest.mark.slow
 def test_a_run_that_is_interrupted_ends_as_one_that_is_not(given: Path, tmp_path: Path) -> None:
     class Killed(Exception):
         pass
@@ -369,11 +372,27 @@ def test_a_service_answers_with_labels_and_probabilities(given: Path) -> None:
     assert (told["labels"], told["probabilities"]) == (own.labels, pytest.approx(own.probabilities))
 
 
-def test_a_model_for_several_labels_from_elsewhere_answers_from_a_half_on_and_says_so(
-    given: Path, tmp_path: Path
-) -> None:
+def from_elsewhere(given: Path, folder: Path, problem_type: str) -> Path:
+    """The run's model as another tool would have saved it."""
     for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"):
-        (tmp_path / name).write_bytes((given / "out" / "model" / name).read_bytes())
-    classifier = open_trained(tmp_path, "cpu").classifier
+        (folder / name).write_bytes((given / "out" / "model" / name).read_bytes())
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "problem_type": problem_type}))
+    return folder
+
+
+def test_a_model_from_elsewhere_answers_from_a_half_on_and_says_so(given: Path, tmp_path: Path) -> None:
+    classifier = open_trained(from_elsewhere(given, tmp_path, "multi_label_classification"), "cpu").classifier
     assert any("a label is given from a probability of 0.5 on" in note for note in classifier.notes)
     assert classifier.thresholds.tolist() == [0.5] * 3
+
+
+def test_a_model_for_one_label_takes_no_lists_of_labels(given: Path, tmp_path: Path) -> None:
+    model = from_elsewhere(given, tmp_path, "single_label_classification")
+    columns = ("--text", "words", "--label", "kind")
+    for options, told in (
+        ((), "A text has one label here"),
+        (("--several-labels",), "gives a text one label: leave out"),
+    ):
+        done = bertft("evaluate", model, given / "texts.csv", *columns, *options)
+        assert (done.exit_code, told in done.stderr) == (2, True), done.output
