@@ -78,7 +78,8 @@ def read_texts(
         return dataset, Reading("ag_news", "the Hub's data set", rows=len(dataset))
     path = find_news() if source == "news" else Path(source)
     if not path.exists():
-        raise MissingError(f"no data at {str(source)!r}: give a folder, a file, 'news' or 'ag_news'")
+        searched = "" if path.is_absolute() else f" in {Path.cwd()}"
+        raise MissingError(f"no data at {str(source)!r}{searched}: give a folder, a file, 'news' or 'ag_news'")
     if path.is_dir() and not parquet_files(path):
         refuse_unused(how, path.name, ["encoding"])
         ids, texts, folders, reading = read_class_folders(path, how.encoding)
