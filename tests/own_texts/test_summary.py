@@ -81,7 +81,9 @@ def test_a_class_of_few_texts_is_not_called_the_weakest() -> None:
 
 
 def test_a_limit_that_leaves_most_texts_to_a_person_is_called_that() -> None:
-    little = "72.0 % of the texts, more than half of them, so the model saves little reading so far; the model was right"
+    little = (
+        "72.0 % of the texts, more than half of them, so the model saves little reading so far; the model was right"
+    )
     assert little in words(summary_page(replace(SUMMARY, abstention=Abstention(0.8, 400, 0.28, 0.98, 0.7))))
     assert "saves little reading" not in words(summary_page(SUMMARY))
 
