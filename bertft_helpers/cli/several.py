@@ -36,7 +36,7 @@ def print_results(results: dict[str, Any], out: Path) -> None:
     print_scores(results["test"], "test texts")
     answer(results["verdict"])
     answer(results["saved"]["why"])
-    answer(f"model in {out / 'model'}, with each label's threshold; report in {out / 'report.html'}")
+    answer(f"model in {out / 'model'}, summary in {out / 'summary.html'}, report in {out / 'report.html'}")
 
 
 def print_scores(scores: dict[str, Any], what: str) -> None:

@@ -6,14 +6,14 @@ What it does, where it fails, when a person should look, what it costs; ``report
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bertft_helpers.own_texts.calibration import Abstention, Calibration
 from bertft_helpers.own_texts.pages import render
 from bertft_helpers.tables import visible
 
-__all__ = ["DESCRIBED", "FEW", "LONGEST_NAME", "Summary", "duration", "summary_of", "summary_page"]
+__all__ = ["DESCRIBED", "FEW", "FILTERS", "LONGEST_NAME", "Summary", "duration", "summary_of", "summary_page"]
 
 FEW = 10  # texts of a class: with fewer, one mistake decides which class is the weakest
 LONGEST_NAME = 40
@@ -22,6 +22,17 @@ DESCRIBED = {  # the methods in words
     "largest class": "always answering the largest class",
     "counted words": "counting words",
     "frozen features": "BERT without fine-tuning",
+}
+
+FILTERS: dict[str, Callable[..., str]] = {
+    "name": lambda value: visible(str(value), LONGEST_NAME),
+    "text": lambda value: visible(str(value), None),
+    "percent": lambda share: f"{100 * share:.1f} %",
+    "number": "{:,.0f}".format,
+    "times": lambda count: "once" if count == 1 else f"{count:,} times",
+    "rate": lambda rate: f"{rate:,.0f} texts a second" if rate >= 1 else f"{60 * rate:,.0f} texts a minute",
+    "duration": lambda seconds: duration(seconds),
+    "size": lambda megabytes: f"{megabytes:,.0f} MB" if megabytes >= 1 else "less than 1 MB",
 }
 
 
@@ -103,19 +114,9 @@ def _other_methods(results: Mapping[str, Any]) -> dict[str, float]:
 
 def summary_page(summary: Summary) -> str:
     """The page as HTML; every value from the data is escaped, and what would hide or turn around is written out."""
-    filters = {
-        "name": lambda value: visible(str(value), LONGEST_NAME),
-        "text": lambda value: visible(str(value), None),
-        "percent": lambda share: f"{100 * share:.1f} %",
-        "number": "{:,.0f}".format,
-        "times": lambda count: "once" if count == 1 else f"{count:,} times",
-        "rate": lambda rate: f"{rate:,.0f} texts a second" if rate >= 1 else f"{60 * rate:,.0f} texts a minute",
-        "duration": duration,
-        "size": lambda megabytes: f"{megabytes:,.0f} MB" if megabytes >= 1 else "less than 1 MB",
-    }
     own = {field.name: getattr(summary, field.name) for field in dataclasses.fields(summary)}
     own |= {name: getattr(summary, name) for name in ("mistakes", "caught", "weakest")}
-    return render("summary.html.j2", filters, own)
+    return render("summary.html.j2", FILTERS, own)
 
 
 def duration(seconds: float) -> str:

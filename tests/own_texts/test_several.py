@@ -16,7 +16,7 @@ from fastapi.testclient import TestClient
 from minimal import parameters_of
 from own_data import WORDS, run, settings_for, tiny_checkpoint
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score, precision_score, recall_score
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -174,6 +174,8 @@ def test_scores_are_scikit_learns_and_lie_in_their_intervals() -> None:
     generator = np.random.default_rng(1)
     targets, said = (generator.random((80, 4)) < 0.3 for _ in range(2))
     scores = scores_of_sets(targets, said, dict.fromkeys("abcd", 0.5))
+    for measured, kind in ((precision_score, "precision"), (recall_score, "recall")):
+        assert scores[f"micro_{kind}"] == pytest.approx(measured(targets, said, average="micro"))
     for kind in ("micro", "macro", "samples"):
         assert scores[f"{kind}_f1"] == pytest.approx(f1_score(targets, said, average=kind, zero_division=0))
     draws = [
@@ -249,6 +251,8 @@ def test_a_run_says_its_scores_and_leaves_model_thresholds_and_report(given: Pat
     assert f"{results['test']['micro_f1']:.3f}" in page
     for part in ("samples F1", "most frequent set", "Confident mistakes", "threshold"):
         assert part in page
+    summary = (out / "summary.html").read_text(encoding="utf-8")
+    assert f"{100 * results['test']['micro_precision']:.1f} % were right" in summary
     again = bertft("train", given / "texts.csv", *WITH_LISTS, *training(given, "out"), "--keep", "fine-tuned", "--json")
     assert json.loads(again.stdout) == results
     other = bertft("train", given / "texts.csv", *WITH_LISTS[:4], "--label-separator", "|", *training(given, "out"))

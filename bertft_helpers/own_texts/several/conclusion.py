@@ -35,6 +35,7 @@ from bertft_helpers.own_texts.several.classifier import SeveralLabels
 from bertft_helpers.own_texts.several.prepared import targets_of
 from bertft_helpers.own_texts.several.report import several_page
 from bertft_helpers.own_texts.several.results import collect_several
+from bertft_helpers.own_texts.several.summary import several_summary
 from bertft_helpers.own_texts.several.winner import choose_method
 from bertft_helpers.own_texts.winner import ASKED, FINE_TUNED, classifier_of, text_classifier
 from bertft_helpers.pretrained import load_encoder
@@ -76,7 +77,7 @@ def conclude_several(
     run |= {"texts_per_second": kept.texts_per_second, "megabytes": run_folder.megabytes_of_model(out)}
     results = collect_several(prepared, winner, kept.method, ours.method, others, run, notes)
     record = TaskRecord(settings, max_length, prepared, model, history, kept.predictions, others, results)
-    finish(record, out, {"report.html": several_page(record)}, say)
+    finish(record, out, {"report.html": several_page(record), "summary.html": several_summary(results)}, say)
     return record
 
 

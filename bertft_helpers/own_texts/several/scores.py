@@ -27,7 +27,7 @@ class Compared(NamedTuple):
 
 
 def scores_of_sets(targets: Targets, said: Targets, thresholds: Mapping[str, float]) -> dict[str, Any]:
-    """F1 over all answers (micro), over labels (macro), over texts (samples), and the share of exactly right sets.
+    """F1 over all answers (micro, with precision and recall), over labels, over texts, and the share of exact sets.
 
     ``targets`` and ``said`` are ``[texts, labels]``, in the order of ``thresholds``, label -> threshold. The macro mean
     is over the labels that occur. A text for which nothing is right and nothing was said counts 0 in samples F1, as in
@@ -41,6 +41,8 @@ def scores_of_sets(targets: Targets, said: Targets, thresholds: Mapping[str, flo
     return {
         "texts": len(targets),
         "micro_f1": scores.micro,
+        "micro_precision": float((targets & said).sum() / max(int(said.sum()), 1)),
+        "micro_recall": float((targets & said).sum() / max(int(targets.sum()), 1)),
         "micro_f1_interval": _interval(micro_f1(resampled_sums(counts))),
         "macro_f1": float(scores.per_label[occurring].mean()) if occurring.any() else 0.0,
         "samples_f1": scores.samples,
