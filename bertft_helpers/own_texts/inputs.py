@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -67,11 +68,21 @@ def _lines(name: str, written: Iterator[bytes], text_column: str, how: Format) -
 
     def blocks() -> Iterator[Block]:
         for lines in decoded_lines(written, reading, how.encoding):
+            if lines and not reading.rows and _is_header(lines[0], text_column):
+                reading.note(
+                    f"{name} is read as one text a line, but its first line looks like the header of a table: to have "
+                    "it read as one give it the ending .csv or .tsv"
+                )
             first = reading.rows + 1
             reading.rows += len(lines)
             yield from _blocks((first + n, {text_column: line.rstrip("\r\n")}) for n, line in enumerate(lines))
 
     return Input([text_column], blocks(), reading)
+
+
+def _is_header(line: str, text_column: str) -> bool:
+    fields = [field.strip(" \"'\r\n") for field in re.split(r"[\t,;|]", line)]
+    return len(fields) > 1 and text_column in fields
 
 
 def _folder(folder: Path, text_column: str, how: Format) -> Input:

@@ -136,10 +136,11 @@ def _require_enough(dataset: Dataset) -> None:
         only = f"all texts are labelled {visible(names[0], 60)!r}" if names else "no class has enough texts"
         raise UserError(f"{only}; at least two classes are needed")
     if small := small_classes(dataset):
+        doubt = "is that the right column of labels? E" if 2 * len(small) > len(names) else "e"
         raise UserError(
-            f"too few different texts of {name_classes(small)}: each class needs at least {SMALLEST_CLASS}, one to "
-            "train on, one to choose the epoch by, one to test on. Add such texts, join classes, remove these rows, or "
-            "leave the classes out with --skip-small-classes."
+            f"too few different texts of {name_classes(small)}: {doubt}ach class needs at least {SMALLEST_CLASS}, one "
+            "to train on, one to choose the epoch by, one to test on. Add such texts, join classes, remove these rows, "
+            "or leave the classes out with --skip-small-classes."
         )
 
 

@@ -66,7 +66,8 @@ def opened(path: Path, endings: Sequence[str]) -> Iterator[tuple[str, IO[bytes]]
         if ending not in endings:
             raise UserError(
                 f"{path.name} has the ending {ending or path.suffix!r}; allowed are {', '.join(endings)}, these in "
-                f"{', '.join(COMPRESSED)} and one of them in a .zip"
+                f"{', '.join(COMPRESSED)} and one of them in a .zip. Save it as one of these, a spreadsheet as .xlsx "
+                "or CSV; a table that is text already needs only another name, such as texts.csv"
             )
         yield ending, file
 

@@ -1,4 +1,4 @@
-"""Rows of the first full sheet of an Excel file, cell by cell as CSV would have them."""
+"""Rows of a sheet of an Excel file, cell by cell as CSV would have them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, Any
 
 from bertft_helpers.errors import UserError, first_line
-from bertft_helpers.reading.columns import name_columns, require_columns
+from bertft_helpers.reading.columns import name_columns, repair_name, require_columns
+from bertft_helpers.reading.labels import name_date
 from bertft_helpers.reading.records import Row
 from bertft_helpers.reading.report import Format, Reading, RowNumbers
 
-__all__ = ["read_excel"]
+__all__ = ["TITLES", "read_excel"]
+
+TITLES = 20  # rows at most in which a header is looked for, below titles and remarks
 
 
 def read_excel(
     file: IO[bytes], reading: Reading, how: Format, wanted: Sequence[str]
 ) -> tuple[list[str], Iterator[Row]]:
-    """Columns and rows of the first sheet that holds something; values are text, as in CSV.
+    """Columns and rows of the first sheet with a header that has the ``wanted`` columns; values are text, as in CSV.
 
-    Raises ValueError when the package openpyxl is not installed, or the file is no Excel file.
+    A header may stand below a title. Where none is found the first row that holds something is the header. Raises
+    ValueError when the package openpyxl is not installed, or the file is no Excel file.
     """
     try:
         from openpyxl import load_workbook
@@ -35,17 +39,30 @@ def read_excel(
     full = [sheet for sheet in book.worksheets if any(map(_has_value, sheet.iter_rows(values_only=True)))]
     if not full:
         raise UserError(f"{reading.name} is empty; it must hold a header and at least one row")
+    places = (_place_of_header(sheet, wanted) for sheet in full) if how.header else iter(())
+    sheet, place = next(filter(None, places), (full[0], None))
     if len(full) > 1:
-        reading.note(f"{reading.name} has {len(full)} sheets; only the first, {full[0].title!r}, is read")
+        reading.note(f"{reading.name} has {len(full)} sheets; only {sheet.title!r} is read")
+    if place is not None and place > 1:
+        reading.note(f"{reading.name}: the header is in row {place}; what stands above it is left out")
     reading.kind = "Excel"
-    rows: Iterator[tuple[int, Any]] = enumerate(full[0].iter_rows(values_only=True), 1)
-    start, head = next((number, values) for number, values in rows if _has_value(values))
+    rows: Iterator[tuple[int, Any]] = enumerate(sheet.iter_rows(values_only=True), 1)
+    rows = itertools.dropwhile(lambda row: row[0] < place if place else not _has_value(row[1]), rows)
+    start, head = next(rows)
     header = _without_end(list(map(_cell, head)))
     if not how.header:
         header, rows = [str(number) for number in range(1, len(header) + 1)], itertools.chain([(start, head)], rows)
     columns = name_columns(header, reading, wanted)
     require_columns(columns, reading.name, wanted, may_lack_header=how.header)
     return columns, _sheet_rows(rows, columns, reading)
+
+
+def _place_of_header(sheet: Any, wanted: Sequence[str]) -> tuple[Any, int] | None:
+    """The sheet and the number of its row that has all ``wanted`` names; None where there is no such row."""
+    first = enumerate(itertools.islice(sheet.iter_rows(values_only=True), TITLES), 1)
+    found = (row for row, values in first if wanted and {*wanted} <= {repair_name(_cell(value)) for value in values})
+    row = next(found, None)
+    return None if row is None else (sheet, row)
 
 
 def _sheet_rows(rows: Iterable[tuple[int, Sequence[Any]]], columns: Sequence[str], reading: Reading) -> Iterator[Row]:
@@ -79,4 +96,6 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return value.isoformat() if isinstance(value, datetime.date | datetime.time) else str(value)
+    if isinstance(value, datetime.date):
+        return name_date(value)
+    return value.isoformat() if isinstance(value, datetime.time) else str(value)

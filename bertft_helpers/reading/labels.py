@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 import numbers
 import re
@@ -26,6 +27,7 @@ __all__ = [
     "SEVERAL",
     "WHOLE",
     "about_names",
+    "name_date",
     "name_labels",
     "order_names",
     "wrong_label",
@@ -49,8 +51,9 @@ def name_labels(
     """The class name of each label, the same from every kind of file: 1, 1.0, "1" and " 1 " are one class.
 
     Whole numbers lose their ".0", names are composed (NFC) and lose hidden characters and white space around them;
-    "07" is a name. ``on_note`` hears what was repaired, and which different classes look alike. Raises ValueError with
-    the rows whose label is missing, blank, infinite, or neither text nor a number.
+    "07" is a name, and dates are written as in ISO 8601. ``on_note`` hears what was repaired, and which different
+    classes look alike. Raises ValueError with the rows whose label is missing, blank, infinite, or neither text nor a
+    number nor a date.
     """
     rows = rows or range(1, len(labels) + 1)
     wrong: dict[str, RowNumbers] = {}
@@ -90,6 +93,8 @@ def wrong_label(label: Any) -> str:
         return "" if repair_name(label) else "an empty label"
     if isinstance(label, list | tuple | set | np.ndarray):
         return SEVERAL
+    if isinstance(label, datetime.date):
+        return ""
     if not isinstance(label, numbers.Real | Decimal) or math.isinf(label):
         return f"the label {label!r} of type {type(label).__name__}"
     return ""
@@ -100,9 +105,18 @@ def _name(label: Any) -> str:
         name = repair_name(label)
         whole = WHOLE.fullmatch(name)
         return whole[1] if whole and NUMBER.fullmatch(whole[1]) else name
+    if isinstance(label, datetime.date):
+        return name_date(label)
     if isinstance(label, bool) or type(label).__name__ == "bool_":
         return str(bool(label))
     return str(int(label)) if label == int(label) else str(label)
+
+
+def name_date(value: datetime.date) -> str:
+    """A date as ISO 8601 writes it, the same from a table that adds midnight to it."""
+    if isinstance(value, datetime.datetime) and value.time() == datetime.time():
+        value = value.date()
+    return value.isoformat()
 
 
 def order_names(names: Iterable[str]) -> list[str]:

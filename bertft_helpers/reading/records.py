@@ -19,7 +19,7 @@ HALF_CHARACTER = re.compile("[\ud800-\udfff]")  # JSON may spell it; no file or 
 
 
 def read_json(lines: Iterator[str], reading: Reading, wanted: Sequence[str]) -> tuple[list[str], Iterator[Row]]:
-    """Columns (of the first object) and rows of JSON lines, or of one array of objects.
+    """Columns (of the first object) and rows of JSON lines, of one array of objects, or of one object of columns.
 
     Raises ValueError naming the rows that hold no object, or an object with a name twice or half a character.
     """
@@ -27,14 +27,15 @@ def read_json(lines: Iterator[str], reading: Reading, wanted: Sequence[str]) -> 
     if first is None:
         raise UserError(f"{reading.name} is empty; it must hold at least one JSON object")
     skipped, reading.kind = reading.blank, "JSON lines"
-    if isinstance(record := _parsed(first), dict) and not _is_wrapping(record, wanted):
+    record = _parsed(first)
+    if isinstance(record, dict) and not _is_wrapping(record, wanted) and not _by_column(record, wanted):
         found: Iterator[tuple[int, Any]] = (
             (row, _parsed(line))
             for row, line in enumerate(itertools.chain([first], lines), skipped + 1)
             if _full(line, reading)
         )
     else:
-        found = _document(first + "".join(lines), skipped, reading)
+        found = _document(first + "".join(lines), skipped, reading, wanted)
     return _objects(found, reading, wanted)
 
 
@@ -42,6 +43,19 @@ def _is_wrapping(record: dict[str, Any], wanted: Sequence[str]) -> bool:
     """Whether an object is no row but holds the rows, as in ``{"data": [{"text": …}]}``."""
     arrays = [value for value in record.values() if isinstance(value, list) and value and isinstance(value[0], dict)]
     return len(arrays) == 1 and not set(wanted) <= record.keys()
+
+
+def _by_column(record: dict[str, Any], wanted: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of an object that holds whole columns: lists or, as pandas writes them, objects of row and value.
+
+    None of another object.
+    """
+    columns = {name: [*own.values()] if isinstance(own, dict) else own for name, own in record.items()}
+    if not set(wanted) <= columns.keys() or not all(isinstance(own, list) for own in columns.values()):
+        return []
+    if len({len(own) for own in columns.values()}) != 1:
+        return []
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 def _count_blank(reading: Reading) -> bool:
@@ -53,9 +67,12 @@ def _full(line: str, reading: Reading) -> bool:
     return bool(line.strip()) or _count_blank(reading)
 
 
-def _document(text: str, skipped: int, reading: Reading) -> Iterator[tuple[int, Any]]:
-    """The items of one JSON array (or of the only array in one object); lines where the text is none."""
+def _document(text: str, skipped: int, reading: Reading, wanted: Sequence[str]) -> Iterator[tuple[int, Any]]:
+    """The items of one JSON array (or of the only array in one object), or of columns; lines where the text is none."""
     document = _parsed(text)
+    if isinstance(document, dict) and (rows := _by_column(document, wanted)):
+        reading.kind = "JSON by columns"
+        return enumerate(rows, 1)
     if isinstance(document, dict):
         arrays = [value for value in document.values() if isinstance(value, list)]
         document = arrays[0] if len(arrays) == 1 else [document]

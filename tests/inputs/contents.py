@@ -10,14 +10,15 @@ import pandas as pd
 from datasets import ClassLabel, Dataset, Features, Value
 
 
-def excel(rows: list[list[object]], sheets: int = 1) -> bytes:
+def excel(*sheets: list[list[object]]) -> bytes:
+    """A book with the rows of each sheet."""
     from openpyxl import Workbook
 
     book = Workbook()
-    for row in rows:
-        book.active.append(row)
-    for number in range(1, sheets):
-        book.create_sheet(f"more {number}").append(["other"])
+    for number, rows in enumerate(sheets):
+        sheet = book.create_sheet(f"more {number}") if number else book.active
+        for row in rows:
+            sheet.append(row)
     book.save(buffer := io.BytesIO())
     return buffer.getvalue()
 

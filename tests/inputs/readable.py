@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import datetime
 import gzip
 from typing import Any
 
@@ -164,10 +165,42 @@ READ: dict[str, tuple[dict[str, bytes], dict[str, Any], list[tuple[str, str]], l
         ["Excel", "1 blank"],
     ),
     "Excel with more sheets": (
-        {"n.xlsx": excel([["text", "label"], ["a", 1.0]], 3)},
+        {"n.xlsx": excel([["text", "label"], ["a", 1.0]], [["other"]], [["other"]])},
         {},
         [("a", "1")],
-        ["has 3 sheets"],
+        ["has 3 sheets; only 'Sheet' is read"],
+    ),
+    "Excel with the table on the second sheet, below a title": (
+        {"n.xlsx": excel([["notes"]], [["News", None], [None], ["text ", "label"], ["a", "x"], ["b", "y"]])},
+        {},
+        TWO,
+        ["only 'more 1' is read", "the header is in row 3", "the columns 'text' had hidden characters"],
+    ),
+    "JSON by columns": ({"n.json": b'{"text": ["a", "b"],\n "label": ["x", "y"]}'}, {}, TWO, ["JSON by columns"]),
+    "JSON as pandas writes it": (
+        {"n.json": b'{"text":{"0":"a","1":"b"},"label":{"0":"x","1":"y"}}'},
+        {},
+        TWO,
+        ["JSON by columns"],
+    ),
+    "dates as labels in CSV": ({"n.csv": b"text,label\na,2024-01-01\n"}, {}, [("a", "2024-01-01")], []),
+    "dates as labels in Excel": (
+        {"n.xlsx": excel([["text", "label"], ["a", datetime.date(2024, 1, 1)]])},
+        {},
+        [("a", "2024-01-01")],
+        [],
+    ),
+    "dates as labels in Parquet": (
+        {"n.parquet": parquet(text=["a"], label=[datetime.date(2024, 1, 1)])},
+        {},
+        [("a", "2024-01-01")],
+        [],
+    ),
+    "times as labels in Parquet": (
+        {"n.parquet": parquet(text=["a"], label=[datetime.datetime(2024, 1, 1, 9, 30)])},
+        {},
+        [("a", "2024-01-01T09:30:00")],
+        [],
     ),
     "a folder of Parquet files": (
         {"p/1.parquet": parquet(text=["a"], label=["x"]), "p/2.parquet": parquet(text=["b"], label=["y"])},

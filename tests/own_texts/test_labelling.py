@@ -59,6 +59,14 @@ def test_what_only_tables_have_is_refused_for_lines(tmp_path: Path) -> None:
         label_file(Stub(), str(tmp_path / "in.txt"), tmp_path / "out.csv", how=Format(delimiter=";"))
 
 
+def test_a_table_in_a_text_file_is_read_line_by_line_and_doubted(tmp_path: Path) -> None:
+    for content, doubted in {"id;text\n1;x\n": True, "a text; and more\nx\n": False}.items():
+        (tmp_path / "in.txt").write_text(content)
+        done = label_file(Stub(), str(tmp_path / "in.txt"), tmp_path / "out.csv")
+        assert done.rows == 2
+        assert any("looks like the header of a table" in note for note in done.reading.notes) == doubted
+
+
 def test_the_encodings_of_a_folder_are_said(tmp_path: Path) -> None:
     for name, content in {"1": "ä".encode("utf-16"), "2": b"b", "3": b"\xa35"}.items():
         (tmp_path / f"{name}.txt").write_bytes(content)
