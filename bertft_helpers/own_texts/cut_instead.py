@@ -35,10 +35,11 @@ class CutInstead(NamedTuple):
 
     def told(self) -> str:
         """The same in sentences."""
+        found = f"windows are {self.windows_are}" if self.windows_are in ("better", "worse") else self.windows_are
         return (
             f"Of the validation texts {self.texts} are longer than {self.max_length} tokens. Read in windows, "
             f"{self.in_windows:.1%} of these get the right label; cut ({INSTEAD}), {self.cut:.1%} do by the same model "
-            f"(windows are {self.windows_are}, p = {self.p:.2g}). A model trained on cut texts may do better on them "
+            f"({found}, p = {self.p:.2g}). A model trained on cut texts may do better on them "
             f"than this one: --long-texts {INSTEAD} with another --out tells."
         )
 

@@ -219,6 +219,8 @@ def test_the_comparison_in_words() -> None:
     told = CutInstead(256, 80, 0.95, 0.9, "no clear difference", 0.22).told()
     assert "80 are longer than 256 tokens" in told
     assert "95.0% of these get the right label; cut (head+tail), 90.0% do by the same model" in told
+    assert "(no clear difference, p = 0.22)" in told
+    assert "(windows are better, p = 0.01)" in CutInstead(256, 80, 0.95, 0.8, "better", 0.01).told()
 
 
 @pytest.mark.parametrize(
