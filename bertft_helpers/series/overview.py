@@ -13,6 +13,7 @@ from bertft_helpers.errors import MissingError, UserError
 from bertft_helpers.series.catalogue import Lesson, find_lessons, number_of
 from bertft_helpers.series.costs import Cost, measured_costs
 from bertft_helpers.series.notebook import numbered_code_cells, read_notebook, tags
+from bertft_helpers.series.stamp import unstamped_text
 
 __all__ = [
     "INTRODUCTION",
@@ -85,8 +86,11 @@ def lessons_by_part(lessons: Sequence[Lesson]) -> dict[str, list[Lesson]]:
 
 
 def minutes_to_read(notebook: NotebookNode) -> int:
-    """How long a lesson takes to read, in whole minutes: by the words of its text and the number of its code cells."""
-    words = sum(len(cell.source.split()) for cell in notebook.cells if cell.cell_type == "markdown")
+    """How long a lesson takes to read, in whole minutes: by the words of its text and the number of its code cells.
+
+    A stamp, whose links have more words, changes nothing.
+    """
+    words = sum(len(unstamped_text(cell.source).split()) for cell in notebook.cells if cell.cell_type == "markdown")
     cells = len(numbered_code_cells(notebook))
     return round(words / WORDS_PER_MINUTE + cells * SECONDS_PER_CELL / 60)
 

@@ -25,6 +25,7 @@ __all__ = [
     "stamp_lessons",
     "stamp_notebook",
     "stamped_source",
+    "unstamped_text",
     "with_local_links",
     "wrong_stamp",
 ]
@@ -107,6 +108,11 @@ def with_local_links(notebook: NotebookNode, name: str) -> NotebookNode:
     for cell, text in _relinked(lesson, name, UNSTAMPED):
         cell.source = text
     return lesson
+
+
+def unstamped_text(text: str) -> str:
+    """The first cell's text with its line of links as it is where nothing is published."""
+    return _BADGE.sub(NOT_PUBLISHED, text, count=1)
 
 
 def _relinked(notebook: NotebookNode, name: str, source: str) -> Iterator[tuple[NotebookNode, str]]:

@@ -13,7 +13,7 @@ from bertft_helpers.series.gates.anatomy import wrong_title
 from bertft_helpers.series.gates.check import check_folder
 from bertft_helpers.series.notebook import read_notebook
 from bertft_helpers.series.overview import map_text
-from bertft_helpers.series.site.sources import page_name, short_title
+from bertft_helpers.series.site.landing import page_name, short_title
 from bertft_helpers.series.stamp import UNSTAMPED, setup_source, stamp_lessons
 from bertft_helpers.series.teach.editions import write_editions
 

@@ -17,6 +17,7 @@ from bertft_helpers.series.overview import (
     minutes_to_read,
     picture_of,
 )
+from bertft_helpers.series.stamp import NOT_PUBLISHED, source_of, stamp_notebook
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 STORED = measured_costs()  # what an installed lesson is told
@@ -42,6 +43,14 @@ def test_reading_takes_a_minute_for_200_words_and_20_seconds_for_a_cell_of_code(
     text = nbformat.v4.new_markdown_cell("word " * 1000)
     code = [nbformat.v4.new_code_cell("x = 1  # not read as text") for _ in range(6)]
     assert minutes_to_read(nbformat.v4.new_notebook(cells=[text, *code])) == 5 + 2
+
+
+def test_a_stamp_does_not_change_the_minutes() -> None:
+    text = nbformat.v4.new_markdown_cell(f"# Q5\n\n{NOT_PUBLISHED} {'word ' * 27}")  # 33 words, three more would count
+    lesson = nbformat.v4.new_notebook(cells=[text, nbformat.v4.new_code_cell("pass", metadata={"tags": ["setup"]})])
+    assert minutes_to_read(lesson) == 0
+    assert stamp_notebook(lesson, "05_show_texts.ipynb", source_of("ada/lessons@v1.2"))
+    assert minutes_to_read(lesson) == 0
 
 
 def test_a_lesson_without_a_measurement_is_named(tmp_path: Path) -> None:

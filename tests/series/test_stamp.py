@@ -110,6 +110,7 @@ def test_links_of_a_stamped_lesson_open_others_in_colab_and_pages_on_github(tmp_
         for path in NOTEBOOKS.glob(pattern):
             (tmp_path / path.relative_to(NOTEBOOKS)).parent.mkdir(exist_ok=True)
             shutil.copy(path, tmp_path / path.relative_to(NOTEBOOKS))
+    stamp_lessons(tmp_path, UNSTAMPED)  # in a release they are stamped as they lie here
     before = {lesson.place: read_notebook(lesson.path) for lesson in find_lessons(tmp_path)}
     followed = Counter()
     stamp_lessons(tmp_path, GITHUB)

@@ -15,10 +15,11 @@ from bertft_helpers.series.overview import lessons_by_part
 from bertft_helpers.series.published import repository_of
 from bertft_helpers.series.site.build import run_sphinx
 from bertft_helpers.series.site.glossary import glossary_page
+from bertft_helpers.series.site.landing import short_title, toctree
 from bertft_helpers.series.site.lesson_page import alt_texts, page_of
 from bertft_helpers.series.site.links import rewrite_links
 from bertft_helpers.series.site.printing import find_browser, first_pages, print_page
-from bertft_helpers.series.site.sources import STATIC, TITLE, short_title, toctree
+from bertft_helpers.series.site.sources import AUTHOR, STATIC, TITLE
 from bertft_helpers.series.stamp import stamped_source, with_local_links
 
 __all__ = ["CONTENTS", "EPUB", "GLOSSARY", "PDF", "BookSources", "build_epub", "build_pdf", "contents"]
@@ -130,7 +131,7 @@ class BookSources:
     def _settings(self) -> dict[str, object]:
         return {
             "project": TITLE,
-            "author": "The bertft maintainers",
+            "author": AUTHOR,
             "copyright": "the bertft maintainers; text CC BY 4.0, code Apache 2.0",
             "version": version("bertft-helpers"),
             "language": "en",

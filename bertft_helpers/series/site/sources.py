@@ -7,30 +7,29 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bertft_helpers.errors import MissingError
-from bertft_helpers.series.catalogue import APPLICATIONS, Lesson, find_lessons, number_of
+from bertft_helpers.series.catalogue import find_lessons, number_of
 from bertft_helpers.series.notebook import read_notebook, write_notebook
-from bertft_helpers.series.overview import PICTURE, lessons_by_part
+from bertft_helpers.series.overview import PICTURE
 from bertft_helpers.series.published import Repository, repository_of
 from bertft_helpers.series.site.glossary import glossary_page, hover_definitions
+from bertft_helpers.series.site.landing import landing_page, page_name
 from bertft_helpers.series.site.lesson_page import alt_texts, graduates, page_of
 from bertft_helpers.series.site.links import rewrite_links
 from bertft_helpers.series.stamp import stamped_source, with_local_links
 
 __all__ = [
+    "AUTHOR",
     "DOCUMENTS",
     "PACKAGE",
     "REFERENCE",
     "STATIC",
     "TITLE",
     "Sources",
-    "page_name",
     "reference_modules",
-    "short_title",
-    "toctree",
 ]
 
 
-TITLE = "Fine-tuning BERT in PyTorch"
+TITLE, AUTHOR = "Fine-tuning BERT in PyTorch", "The bertft maintainers"
 PACKAGE = Path(__file__).parents[2]
 STATIC = Path(__file__).with_name("static")
 DOCUMENTS = {  # file of the project -> page of the site, each included where it exists
@@ -78,7 +77,7 @@ class Sources:
             )
             _write(out / "api" / f"{name}.rst", text)
         _write(out / "api" / "index.md", _API.format(names="\n".join(names)))
-        _write(out / "index.md", self._landing())
+        _write(out / "index.md", landing_page(self.lessons, self.pages, self.books))
         _write(out / "conf.py", "".join(f"{key} = {value!r}\n" for key, value in self._settings().items()))
 
     def _file(self, origin: str) -> Path:
@@ -113,48 +112,11 @@ class Sources:
         links.append(f'<a download href="../notebooks/{Path(page).name}">Download as notebook</a>')
         return f'<p class="launch">{" · ".join(links)}</p>'
 
-    def _landing(self) -> str:
-        picture = self.pages.get(f"notebooks/{PICTURE}")
-        first = self.lessons[0].name
-        doors = "".join(_DOOR.format(title=t, address=a, text=x) for t, a, x in self._doors(first))
-        return _LANDING.format(
-            questions=self._questions(),
-            picture=f"![{_ALT}]({picture})" if picture else "",
-            doors=doors,
-            books=self._offered_books(),
-            toctrees="\n".join(self._toctrees()),
-        )
-
-    def _offered_books(self) -> str:
-        """One line of HTML that offers the lessons as books, empty where there are none."""
-        links = [f'<a download href="book/{path.name}">{path.suffix[1:].upper()}</a>' for path in self.books]
-        return f'<p class="launch">To read without a network: {" · ".join(links)}</p>' if links else ""
-
-    def _questions(self) -> str:
-        """The map of the lessons without its introduction, empty where there is no map."""
-        origin = "notebooks/README.md"
-        if origin not in self.pages:
-            return ""
-        _, heading, tables = self._file(origin).read_text(encoding="utf-8").partition("\n## ")
-        return rewrite_links(heading + tables, origin, "index.md", self.pages, self.repository)
-
-    def _doors(self, first: str) -> Iterator[tuple[str, str, str]]:
-        yield "Learn", f"lessons/{first}.html", "Read the lessons in order, with the outputs of a real run."
-        if "README.md" in self.pages:
-            yield "Run", "project.html", "On your laptop, or on a GPU with bert-base-uncased."
-        if "WORKSHOP.md" in self.pages:
-            yield "Teach", "workshop.html", "Schedules, editions, slides and a hand-out."
-
-    def _toctrees(self) -> Iterator[str]:
-        for part, lessons in lessons_by_part(self.lessons).items():
-            yield toctree(part, [f"{short_title(lesson)} <{page_name(lesson)}>" for lesson in lessons])
-        documents = [page.removesuffix(".md") for origin, page in self.pages.items() if origin in DOCUMENTS]
-        yield toctree("Around the lessons", [*documents, "api/index"])
-
     def _settings(self) -> dict[str, object]:
         glossary = self.folder / "GLOSSARY.md"
         return {
             "project": TITLE,
+            "author": AUTHOR,
             "extensions": [
                 "myst_nb",
                 "sphinx.ext.autodoc",
@@ -198,29 +160,11 @@ def reference_modules() -> Iterator[str]:
                 yield ".".join(["bertft_helpers", *([folder] if folder else []), path.stem])
 
 
-def page_name(lesson: Lesson) -> str:
-    """A lesson's page of the site, without an ending; applications have a folder of their own."""
-    return lesson.place.removesuffix(".ipynb") if lesson.place.startswith(APPLICATIONS) else f"lessons/{lesson.name}"
-
-
-def short_title(lesson: Lesson) -> str:
-    """Number and name of a lesson, for a table of contents."""
-    words = lesson.name.removeprefix(f"{lesson.number}_").replace("_", " ").capitalize()
-    for written, name in {"bert": "BERT", "adamw": "AdamW", "gpu": "GPU", "dataloader": "DataLoader"}.items():
-        words = words.replace(written, name)
-    return f"{lesson.number} · {words}"
-
-
 def _books_in(folder: Path) -> list[Path]:
     books = [path for path in sorted(folder.glob("*.*")) if path.suffix in (".epub", ".pdf")]
     if not books:
         raise MissingError(f"{folder} has no book (.epub, .pdf): bertft book --out {folder} makes them")
     return books
-
-
-def toctree(caption: str, entries: list[str], options: tuple[str, ...] = (":hidden:",)) -> str:
-    """A table of contents in MyST's words."""
-    return "\n".join([":::{toctree}", *options, f":caption: {caption}", "", *entries, ":::", ""])
 
 
 def _write(path: Path, text: str) -> None:
@@ -233,22 +177,6 @@ def _copy(source: Path, target: Path) -> None:
     shutil.copyfile(source, target)
 
 
-_ALT = "Three maps of 419 news headlines, coloured by desk: mixed or partly apart before fine-tuning, groups after it"
-_DOOR = '<a class="door" href="{address}"><strong>{title}</strong> <span>{text}</span></a>'
-_LANDING = """# Fine-tuning BERT in PyTorch
-
-One executable lesson for each question from "how do I install this?" to "how do I analyse a whole task?".
-
-{picture}
-
-<nav class="doors" aria-label="Three ways in">{doors}</nav>
-
-{books}
-
-{questions}
-
-{toctrees}
-"""
 _API = """# Reference
 
 What the package `bertft_helpers` offers, module by module. A function that a lesson wrote out names the lesson.
