@@ -49,7 +49,7 @@ bundle: book  ## what a workshop takes along, as build/workshop-bundle.zip
 	rm -rf build/bundle
 	$(BIN)/bertft workshop --out build/bundle/workshop
 	$(BIN)/python -m build --wheel --outdir build/bundle/wheels .
-	cp -r build/book requirements.lock build/bundle/
+	cp -r build/book requirements.lock WORKSHOP.md LICENSE LICENSE-LESSONS.md build/bundle/
 	$(BIN)/python -m zipfile -c build/workshop-bundle.zip build/bundle
 
 links: $(READY)  ## ask every outside address that lessons and pages name

@@ -1,14 +1,16 @@
 """What publishes the series: valid files, pinned actions, few rights, and commands that exist and work.
 
-The workflows cannot run here. GitHub's own schemas check their form, and what they call is run by tests: book and site
-in tests/series/site, the workshop in tests/series/teach, the distributions here.
+The workflows cannot run here. GitHub's own schemas check their form, and tests/test_releasing.py names the test that
+runs each of their commands.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tomllib
 import zipfile
@@ -121,7 +123,7 @@ def test_hooks_pass_a_lesson_as_it_is_stored() -> None:
 
 
 @pytest.mark.slow
-def test_the_distributions_hold_the_package_and_the_list_names_what_it_needs(tmp_path: Path) -> None:
+def test_the_distributions_install_and_the_list_names_what_they_need(tmp_path: Path) -> None:
     source = tmp_path / "source"
     archive = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, capture_output=True, check=True).stdout
     (tmp_path / "source.tar").write_bytes(archive)
@@ -132,6 +134,7 @@ def test_the_distributions_hold_the_package_and_the_list_names_what_it_needs(tmp
         if done.returncode and "No matching distribution" in done.stdout + done.stderr:
             pytest.skip("no package index answers")
         assert done.returncode == 0, done.stdout + done.stderr
+        assert "deprecated" not in done.stdout + done.stderr
     (wheel,) = (source / "build/dist").glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert "bertft_helpers/py.typed" in names
@@ -140,6 +143,25 @@ def test_the_distributions_hold_the_package_and_the_list_names_what_it_needs(tmp
     assert list((source / "build/dist").glob("*.tar.gz"))
     components = {part["name"] for part in yaml.safe_load((source / "build/sbom.json").read_text())["components"]}
     assert {"torch", "transformers"} <= components
+    assert_a_clean_environment_runs_what_the_wheel_brings(wheel, tmp_path / "env")
+
+
+def assert_a_clean_environment_runs_what_the_wheel_brings(wheel: Path, env: Path) -> None:
+    """Its dependencies are lent from the environment of these tests; the package itself is the wheel's."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(env)], check=True)
+    python = env / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", "--no-index"]
+    subprocess.run([*install, str(wheel)], check=True)
+    (packages,) = env.glob("**/site-packages")
+    (packages / "lent.pth").write_text(sysconfig.get_path("purelib"))
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    for command in (["--help"], ["doctor", "--json"]):
+        done = subprocess.run([str(python.with_name("bertft")), *command], env=clean, capture_output=True, text=True)
+        assert "Traceback" not in done.stderr
+        assert "doctor" in done.stdout or '"checks"' in done.stdout, done.stdout
+    where = [str(python), "-c", "import bertft_helpers; print(bertft_helpers.__file__)"]
+    found = subprocess.run(where, env=clean, capture_output=True, text=True, cwd=env).stdout
+    assert Path(found.strip()).is_relative_to(packages)
 
 
 def recipes(target: str) -> list[str]:

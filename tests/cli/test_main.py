@@ -78,7 +78,7 @@ def test_a_run_with_a_failing_lesson_goes_on_marks_it_and_exits_1(folder: Path) 
 
 @pytest.mark.slow
 def test_a_run_without_failures_exits_0_with_each_override_given(folder: Path) -> None:
-    done = bertft("run", "1", "-p", "RATE=2e-5", "-p", "SMOKE=true", cwd=folder.parent)
+    done = bertft("run", "--fast", "1", "-p", "RATE=2e-5", "-p", "SMOKE=true", cwd=folder.parent)
     assert done.returncode == 0, done.stderr
     assert "2e-05 True" in (folder.parent / "build" / "01_print_rate.ipynb").read_text()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import shutil
+import subprocess
 import zipfile
 from pathlib import Path
 from xml.etree import ElementTree
@@ -12,9 +13,10 @@ from xml.etree import ElementTree
 import nbformat
 import pytest
 from conftest import code, text
+from test_publishing import recipes
 
 from bertft_helpers.errors import MissingError
-from bertft_helpers.series.site.book import build_epub, build_pdf, contents
+from bertft_helpers.series.site.book import EPUB, PDF, build_epub, build_pdf, contents
 from bertft_helpers.series.site.printing import BROWSERS, first_pages
 
 XHTML = "{http://www.w3.org/1999/xhtml}"
@@ -87,7 +89,10 @@ def test_every_page_of_the_epub_is_well_formed_and_holds_what_it_shows(lessons: 
 def test_the_pdf_numbers_its_pages_as_its_contents_say_and_wraps_code(lessons: Path, tmp_path: Path) -> None:
     from pypdf import PdfReader
 
-    pdf = build_pdf(lessons, tmp_path / "out")
+    (command,) = recipes("book")
+    subprocess.run(command.split(), cwd=lessons.parent, check=True)
+    pdf = tmp_path / "build/book" / PDF
+    assert {path.name for path in pdf.parent.iterdir()} == {EPUB, PDF}
     pages = [page.extract_text() for page in PdfReader(pdf).pages]
     assert first_pages(pdf) == {"05_first": 2, "06_second": 3, "glossary": 4}
     assert "Q5 · First?" in pages[1]

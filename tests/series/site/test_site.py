@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,6 +14,7 @@ import nbformat
 import pytest
 from browser import ACTING_TEXTS, assert_no_script_ran, open_browser
 from conftest import code, text
+from test_publishing import recipes
 
 from bertft_helpers.errors import UserError
 from bertft_helpers.series.catalogue import find_lessons
@@ -179,8 +181,8 @@ def assert_figures_are_light_in_dark_mode(page: Page, site: Path) -> None:
 
 def assert_no_sideways_scrolling_on_a_phone(page: Page, site: Path) -> None:
     page.set_viewport_size({"width": 390, "height": 800})
-    pages = [*(site / "lessons").rglob("*.html"), *(site / f"{name}.html" for name in ("index", "map", "glossary"))]
-    for path in [*pages, site / "benchmarks.html"]:
+    lessons = [*(site / "lessons").glob("*.html"), *(site / "applications").glob("*.html")]
+    for path in [*lessons, *(site / f"{name}.html" for name in ("index", "map", "glossary", "benchmarks"))]:
         page.goto(path.as_uri())
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path.name
 
@@ -222,7 +224,7 @@ def assert_everybody_can_read(browser: Browser, site: Path) -> None:
     found = {}
     for scheme in ("light", "dark"):
         page = browser.new_page(color_scheme=scheme)
-        for name in ("index", "lessons/06_inspect_bert", "glossary", "api/index"):
+        for name in ("index", "lessons/06_inspect_bert", "applications/A2_tag_words", "glossary", "api/index"):
             page.goto((site / f"{name}.html").as_uri())
             page.add_style_tag(content="* { transition: none !important }")  # colours half-way are nobody's choice
             assert page.evaluate("document.documentElement.dataset.theme") == scheme
@@ -233,7 +235,8 @@ def assert_everybody_can_read(browser: Browser, site: Path) -> None:
 
 
 @pytest.mark.slow
-def test_texts_of_a_hostile_data_set_stay_texts(tmp_path: Path) -> None:
+def test_a_hostile_data_sets_texts_stay_texts_and_the_book_is_offered(tmp_path: Path) -> None:
+    # one test, because each build of a site takes its while
     pytest.importorskip("myst_nb")
     lesson = nbformat.v4.new_notebook(cells=[text("# Q5 · ?"), code("texts"), code("print(texts)"), code("table")])
     lesson.metadata.language_info = {"name": "python", "pygments_lexer": "ipython3"}
@@ -243,6 +246,12 @@ def test_texts_of_a_hostile_data_set_stay_texts(tmp_path: Path) -> None:
     lesson.cells[3].outputs = [nbformat.v4.new_output("display_data", data={"text/html": everything})]
     (tmp_path / "notebooks").mkdir()
     nbformat.write(lesson, tmp_path / "notebooks" / "05_show_texts.ipynb")
-    build_site(tmp_path / "notebooks", tmp_path / "site")
+    (tmp_path / "build/book").mkdir(parents=True)
+    (tmp_path / "build/book/lessons.epub").write_bytes(b"a book")
+    (command,) = recipes("web")
+    subprocess.run(command.split(), cwd=tmp_path, check=True)
+    site = tmp_path / "build/web"
+    assert "book/lessons.epub" in Addresses(site / "index.html").links
+    assert (site / "book/lessons.epub").read_bytes() == b"a book"
     with open_browser() as browser:
-        assert_no_script_ran(browser, tmp_path / "site/lessons/05_show_texts.html", shows=("<script>window.__pwned",))
+        assert_no_script_ran(browser, site / "lessons/05_show_texts.html", shows=("<script>window.__pwned",))

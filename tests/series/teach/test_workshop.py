@@ -11,6 +11,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +20,7 @@ from browser import open_browser
 from conftest import Silent, code, complete_lesson
 from nbformat import NotebookNode, v4
 from test_exercises import verdicts
+from test_publishing import recipes
 from typer.testing import CliRunner
 
 from bertft_helpers.cli.main import app
@@ -232,10 +234,28 @@ def test_a_folder_that_holds_something_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_command_builds_everything(tmp_path: Path) -> None:
-    out = tmp_path / "workshop"
-    done = CliRunner().invoke(app, ["workshop", "--out", str(out), "--n-train", "16"])
-    assert done.exit_code == 0, done.output
+def test_the_bundle_holds_what_a_workshop_needs_and_installs(tmp_path: Path) -> None:
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(tmp_path / "project")], check=True)
+    (tmp_path / "project/build/book").mkdir(parents=True)
+    (tmp_path / "project/build/book/lessons.epub").touch()  # the book has tests of its own
+    for recipe in recipes("bundle"):
+        done = run_in(tmp_path / "project", recipe, *(["--n-train", "16"] if " workshop " in recipe else []))
+        if done.returncode and "No matching distribution" in done.stdout + done.stderr:
+            pytest.skip("no package index answers")
+        assert done.returncode == 0, done.stderr
+    with zipfile.ZipFile(tmp_path / "project/build/workshop-bundle.zip") as packed:
+        packed.extractall(tmp_path / "stick")
+    bundle = tmp_path / "stick" / "bundle"
+    assert {path.name for path in bundle.iterdir()} == {
+        *("WORKSHOP.md", "LICENSE", "LICENSE-LESSONS.md", "requirements.lock", "book", "wheels", "workshop")
+    }
+    assert_the_workshop_is_complete(bundle / "workshop")
+    install = [sys.executable, "-m", "pip", "install", "--no-index", "--no-deps", "--target", str(tmp_path / "target")]
+    subprocess.run([*install, "--find-links", str(bundle / "wheels"), "bertft-helpers"], check=True)
+    assert (tmp_path / "target/bertft_helpers/py.typed").exists()
+
+
+def assert_the_workshop_is_complete(out: Path) -> None:
     assert {path.name for path in out.iterdir()} == {
         *("learners", "instructors", "slides", "catch_up", "schedule.html", "handout.html")
     }
