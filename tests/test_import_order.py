@@ -143,7 +143,7 @@ def test_the_package_imports_one_way() -> None:
 
 def test_importing_the_package_imports_nothing_else() -> None:
     for path in PACKAGE.rglob("__init__.py"):
-        assert list(imported_modules(path.read_text())) == [], path
+        assert set(imported_modules(path.read_text())) <= {"sys"}, path  # which every process has loaded already
 
 
 def test_the_readme_has_the_folders_and_what_they_may_import() -> None:
