@@ -19,7 +19,7 @@ from bertft_helpers.errors import UserError
 from bertft_helpers.evaluation import evaluate
 from bertft_helpers.runtime import quiet_libraries
 from bertft_helpers.speed.vocabulary import compact_vocabulary, restore_vocabulary
-from bertft_helpers.studies import pretraining, recipes
+from bertft_helpers.studies import defaults, pretraining, recipes
 from bertft_helpers.studies.experiments import Cell, Study, grid
 from bertft_helpers.studies.recipes import FROZEN, MEASUREMENTS, Recipe
 from bertft_helpers.studies.rows import load_rows
@@ -243,6 +243,23 @@ def _pretraining() -> Study:
     return Study("pretraining", cells, range(10), measure, pretraining.MEASUREMENTS, settings)
 
 
+def _defaults() -> Study:
+    """What ``bertft train`` does by itself against changes of it, for few texts and more, on two tasks."""
+    quick: dict[str, Any] = {"precision": "bfloat16", "masks": "bytes", "first_token": True}
+    sizes = (("headlines", 10), ("headlines", 20), ("lead or later", 25), ("headlines", 60))
+    cells = [
+        {"texts": texts, "per_class": size, "reading": reading}
+        for others in (("pooler", "mean"), ("identity",))
+        for texts, size in sizes
+        for reading in others
+    ]
+    settings = {name: value for name, value in vars(defaults.STANDARD).items() if name not in cells[0]} | quick
+    settings |= {"patience_epochs": defaults.PATIENCE_EPOCHS, "patience_steps": defaults.PATIENCE_STEPS}
+    settings |= {"identity_scale": defaults.IDENTITY_SCALE, "chosen_by": "a third as many other texts"}
+    measure = functools.partial(defaults.measure_defaults, **quick)
+    return Study("defaults", cells, SEEDS, measure, defaults.MEASUREMENTS, settings)
+
+
 STUDIES = {
     study.name: study
     for study in (
@@ -257,6 +274,7 @@ STUDIES = {
         _second_look(),
         _quick_training(),
         _pretraining(),
+        _defaults(),
     )
 }
 

@@ -48,6 +48,7 @@ __all__ = [
     "label_names",
     "measure",
     "optimizer_and_schedule",
+    "scores",
     "train",
     "trainable_parameters",
     "training_examples",
@@ -152,7 +153,7 @@ def measure(factors: dict[str, Any], seed: int, **way: Any) -> dict[str, Any]:
     predictions = predict(model, make_loader(parts_of(recipe.texts)["validation"], 64))
     loss = -np.log(predictions.probabilities[np.arange(len(predictions.labels)), predictions.labels]).mean()
     return {
-        **_scores(predictions.labels, predictions.classes, float(loss)),
+        **scores(predictions.labels, predictions.classes, float(loss)),
         **_costs(seconds, tokens, steps, trainable),
     }
 
@@ -290,12 +291,12 @@ def _measure_features(recipe: Recipe, seed: int) -> dict[str, Any]:
     loss = float(-np.log(probabilities[np.arange(len(labels)), labels]).mean())
     weights = len(names_of(recipe.texts)) * (train_features.shape[1] + 1)
     return {
-        **_scores(labels, probabilities.argmax(axis=1), loss),
+        **scores(labels, probabilities.argmax(axis=1), loss),
         **_costs(seconds, sum(examples.lengths), 0, weights),
     }
 
 
-def _scores(labels: np.ndarray, predicted: np.ndarray, loss: float) -> dict[str, Any]:
+def scores(labels: np.ndarray, predicted: np.ndarray, loss: float) -> dict[str, Any]:
     right = accuracy(labels, predicted)
     majority = np.bincount(labels).max() / len(labels)
     return {
