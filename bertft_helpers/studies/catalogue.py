@@ -245,12 +245,11 @@ def _pretraining() -> Study:
 
 def _defaults() -> Study:
     """What ``bertft train`` does by itself against changes of it, for few texts and more, on two tasks."""
-    quick: dict[str, Any] = {"precision": "bfloat16", "masks": "bytes", "first_token": True}
-    sizes = (("headlines", 10), ("headlines", 20), ("lead or later", 25), ("headlines", 60))
+    quick: dict[str, Any] = {"precision": "bfloat16", "masks": "bytes", "first_token": False}  # a mean needs all tokens
     cells = [
         {"texts": texts, "per_class": size, "reading": reading}
-        for others in (("pooler", "mean"), ("identity",))
-        for texts, size in sizes
+        for others in ((defaults.POOLER, "mean"), ("identity",))
+        for texts, size in defaults.SIZES
         for reading in others
     ]
     settings = {name: value for name, value in vars(defaults.STANDARD).items() if name not in cells[0]} | quick

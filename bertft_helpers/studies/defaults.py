@@ -10,7 +10,7 @@ import dataclasses
 import math
 import time
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from transformers import BertForSequenceClassification
 
 from bertft_helpers.batching import EncodedTexts, make_loader
 from bertft_helpers.config import TrainConfig
+from bertft_helpers.errors import UserError
 from bertft_helpers.evaluation import predict
 from bertft_helpers.models import PooledClassifier, build_classifier, encoder_of, pool_mean
 from bertft_helpers.pretrained import load_encoder
@@ -31,12 +32,28 @@ from bertft_helpers.studies.material import names_of, parts_of
 from bertft_helpers.studies.recipes import Recipe
 from bertft_helpers.training import EarlyStopping, fit
 
-__all__ = ["IDENTITY_SCALE", "MEASUREMENTS", "PATIENCE_EPOCHS", "PATIENCE_STEPS", "STANDARD", "Default", "measure_defaults"]
+__all__ = [
+    "IDENTITY_SCALE",
+    "MEASUREMENTS",
+    "PATIENCE_EPOCHS",
+    "PATIENCE_STEPS",
+    "POOLER",
+    "READINGS",
+    "SIZES",
+    "STANDARD",
+    "Default",
+    "measure_defaults",
+    "patience_of",
+    "start_as_identity",
+]
 
 MEASUREMENTS = (
     *("accuracy", "macro_f1", "loss", "seconds", "steps"),
     *("best_epoch", "failed", "versions", "device"),
 )
+SIZES = (("headlines", 10), ("headlines", 20), ("lead or later", 25), ("headlines", 60))  # task, texts of each class
+POOLER = "pooler"  # what ``bertft train`` had the head read when the study was made
+READINGS = {"mean": "mean of the last layer", "identity": "pooler started as the identity"}  # against it, in words
 IDENTITY_SCALE = 0.1  # tanh is nearly straight there for the values of a layer's normalised output
 
 
@@ -45,17 +62,26 @@ class Default:
     """One way to train on ``per_class`` texts of each class of ``texts``.
 
     ``reading`` is what the head reads: ``pooler`` as the checkpoint has it, ``identity``, the same pooler started as
-    ``IDENTITY_SCALE`` times the identity, or ``mean`` over the last layer.
+    ``IDENTITY_SCALE`` times the identity, or ``mean`` over the last layer. Raises UserError for another.
     """
 
-    texts: str = "headlines"
-    per_class: int = 10
-    reading: Literal["pooler", "identity", "mean"] = "pooler"
+    texts: str
+    per_class: int
+    reading: str = POOLER
+
+    def __post_init__(self) -> None:
+        if self.reading not in (POOLER, *READINGS):
+            raise UserError(f"reading is {self.reading!r}; choose one of {', '.join((POOLER, *READINGS))}")
 
 
 # Of all runs, and what ``bertft train`` plans: a test holds the two together.
 STANDARD = Recipe(epochs=15, batch_size=16, learning_rate=2e-4, warmup_share=0.1, weight_decay=0.01)
 PATIENCE_EPOCHS, PATIENCE_STEPS = 2, 40
+
+
+def patience_of(steps: int) -> int:
+    """Epochs without a better one after which a run with ``steps`` in each ends."""
+    return max(PATIENCE_EPOCHS, math.ceil(PATIENCE_STEPS / steps))
 
 
 def measure_defaults(factors: dict[str, Any], seed: int, **way: Any) -> dict[str, Any]:
@@ -127,8 +153,7 @@ def _train(
     compact = compact_vocabulary(encoder_of(model), learned.input_ids)
     optimizer, schedule = recipes.optimizer_and_schedule(model, recipe, recipe.epochs * of_epoch)
     compact.follow(optimizer)
-    patience = max(PATIENCE_EPOCHS, math.ceil(PATIENCE_STEPS / of_epoch))
-    stopping = EarlyStopping(patience, "validation_accuracy")
+    stopping = EarlyStopping(patience_of(of_epoch), "validation_accuracy")
     config = TrainConfig(epochs=recipe.epochs, precision=recipe.precision)
     history = fit(model, loader, make_loader(choosing, 64), optimizer, schedule, config, stopping=stopping)
     restore_vocabulary(encoder_of(model))

@@ -9,6 +9,7 @@ import pandas as pd
 
 from bertft_helpers.errors import UserError
 from bertft_helpers.studies.catalogue import NEVER, stored_results
+from bertft_helpers.studies.defaults import POOLER, READINGS, SIZES
 from bertft_helpers.studies.experiments import Cell
 from bertft_helpers.studies.pretraining import by_reader
 from bertft_helpers.studies.recipes import DEPTHS
@@ -222,6 +223,21 @@ def _pretraining() -> Family:
     return Family("pretraining", "pretraining", tuple(contrasts), reshape=by_reader)
 
 
+def _defaults() -> Family:
+    """What the head reads, against the pooler that ``bertft train`` has it read, for each number of texts."""
+    contrasts = [
+        Contrast(
+            f"{texts}, {size} per class: {name}",
+            "the pooler",
+            {"texts": texts, "per_class": size, "reading": reading},
+            {"texts": texts, "per_class": size, "reading": POOLER},
+        )
+        for reading, name in READINGS.items()
+        for texts, size in SIZES
+    ]
+    return Family("defaults", "defaults", tuple(contrasts))
+
+
 FAMILIES = {
     family.name: family
     for family in (
@@ -239,6 +255,7 @@ FAMILIES = {
         _second_look("lead or later", 150, 25),
         _quick_training(),
         _pretraining(),
+        _defaults(),
     )
 }
 

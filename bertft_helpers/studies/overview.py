@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from bertft_helpers.studies.catalogue import STUDIES, stored_results
+from bertft_helpers.studies.defaults import POOLER, READINGS
 from bertft_helpers.studies.experiments import Study
-from bertft_helpers.studies.families import FAMILIES
+from bertft_helpers.studies.families import FAMILIES, verdicts_of
+from bertft_helpers.studies.winning import winning_reading
 
 __all__ = ["studies_text"]
 
@@ -20,6 +22,19 @@ This file is written by `bertft map`.
 | study | runs | seeds | processor minutes | families |
 |---|---|---|---|---|
 """
+_DEFAULTS = """
+## What `bertft train` does by itself
+
+In `defaults` every run learns as `bertft train` does, with a third as many further texts to choose the best epoch by.
+Its default would change to a reading that lies above the pooler with 50 texts of each task and below it nowhere
+(`studies.winning`, a rule that is older than the rows):
+
+{tried}
+{follows} Two other candidates have their answers in older studies, layers with rates of their own and frozen
+lower layers:
+
+{elsewhere}"""
+_TRIED_ELSEWHERE = {"learning_rates": "decay", "small_data": "3 layers frozen", "frozen_and_longer": "3 layers frozen"}
 
 
 def studies_text() -> str:
@@ -32,7 +47,21 @@ def studies_text() -> str:
         runs = len(study.cells) * len(study.seeds)
         lines.append(f"| {study.name} | {runs} | {len(study.seeds)} | {spent:.0f} | {families or '–'} |\n")
     total = f"\nAll studies together took {minutes / 60:.1f} hours of processor time for training alone.\n"
-    return _INTRODUCTION + "".join(lines) + total
+    return _INTRODUCTION + "".join(lines) + total + _on_defaults()
+
+
+def _on_defaults() -> str:
+    """What the study of ``bertft train``'s defaults found, and what other studies say of them."""
+    tried = "".join(f"- {verdict}\n" for verdict in verdicts_of("defaults"))
+    winner = winning_reading()
+    follows = "No reading did so: the pooler stays." if winner == POOLER else f"So it reads the {READINGS[winner]}."
+    elsewhere = "".join(
+        f"- `{name}`: {verdict}\n"
+        for name, about in _TRIED_ELSEWHERE.items()
+        for verdict in verdicts_of(name)
+        if about in verdict.first
+    )
+    return _DEFAULTS.format(tried=tried, follows=follows, elsewhere=elsewhere)
 
 
 def _minutes(study: Study) -> float:

@@ -13,6 +13,7 @@ import torch
 from datasets import Dataset
 from minimal import parameters_of
 from own_data import labelled_rows, run, settings_for, tiny_checkpoint, write_csv
+from transformers import BertForSequenceClassification
 
 from bertft_helpers.batching import Batch
 from bertft_helpers.data import build, load_texts, select_view
@@ -23,7 +24,9 @@ from bertft_helpers.own_texts.prepared import Prepared, prepare, warnings_about
 from bertft_helpers.own_texts.results import judge_fine_tuning
 from bertft_helpers.own_texts.settings import TaskSettings, plan
 from bertft_helpers.own_texts.sources import at_most, digest_of, load_source, split_by_class, without_small_classes
-from bertft_helpers.pretrained import load_tokenizer
+from bertft_helpers.pretrained import load_encoder, load_tokenizer
+from bertft_helpers.studies.defaults import IDENTITY_SCALE, POOLER
+from bertft_helpers.studies.winning import winning_reading
 
 CPU = torch.device("cpu")
 
@@ -62,6 +65,26 @@ def test_a_run_that_is_interrupted_ends_as_one_that_is_not(tmp_path: Path, data:
     assert all(torch.equal(first[name], second[name]) for name in first)
     np.testing.assert_array_equal(whole.predictions["test"].logits, resumed.predictions["test"].logits)
     assert whole.results["test"] == resumed.results["test"]
+
+
+def reading_of(model: BertForSequenceClassification, checkpoint: Path) -> str:
+    """What the head reads, told from what the model does and holds; it must have moved little since its start."""
+    pooler, example = model.bert.pooler.dense, {"input_ids": torch.tensor([[101, 2000, 2001, 102]])}
+    start = load_encoder(str(checkpoint)).pooler.dense.weight
+    starts = {POOLER: start, "identity": IDENTITY_SCALE * torch.eye(len(start))}
+    nearest = min(starts, key=lambda name: float((pooler.weight - starts[name]).norm()))
+    model.eval()
+    with torch.no_grad():
+        before = model(**example).logits
+        pooler.weight.zero_()
+        return "mean" if torch.equal(model(**example).logits, before) else nearest
+
+
+def test_a_run_reads_what_the_stored_rows_of_the_study_of_defaults_name(
+    tmp_path: Path, data: Path, checkpoint: Path
+) -> None:
+    record = run(settings_for(data, checkpoint, epochs=1, learning_rate=1e-5), tmp_path / "out")
+    assert reading_of(record.model, checkpoint) == winning_reading()
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from bertft_helpers.studies.summaries import paired_difference
 
 MADE_ON = "AuthenticAMD 25 17"  # the processor of the stored rows: maker, family, model
 MADE_ELSEWHERE = dict.fromkeys(
-    ["early_stopping", "pretraining", "quick_training", "second_look", "short_plan", "texts_or_steps"],
+    ["defaults", "early_stopping", "pretraining", "quick_training", "second_look", "short_plan", "texts_or_steps"],
     "AuthenticAMD 26 2",
 )
 # Elsewhere sums are rounded differently in their last bit, and training amplifies that: the same seed then ends on a
@@ -61,6 +61,7 @@ CHEAP = {  # two runs of each study: what tells the cell from the others, and a 
     ],
     # What is stored of the 150 steps is made again by lesson A1 alone: they take minutes.
     "pretraining": [({"pretraining_steps": 0}, 0), ({"pretraining_steps": 0}, 1)],
+    "defaults": [({"per_class": 10, "reading": "pooler"}, 0), ({"per_class": 10, "reading": "mean"}, 1)],
     "small_data": [
         ({"per_class": 5, "frozen": "features"}, 0),
         ({"per_class": 5, "frozen": "3 layers"}, 1),
