@@ -1,4 +1,4 @@
-"""The studies behind lessons 18, 25 to 29 and A1 and behind the quick ways to train: recipes, seeds, stored results."""
+"""The studies behind lessons 18, 25 to 29, A1, the quick ways to train and what ``bertft train`` does by itself."""
 
 from __future__ import annotations
 
@@ -246,12 +246,12 @@ def _pretraining() -> Study:
 def _defaults() -> Study:
     """What ``bertft train`` does by itself against changes of it, for few texts and more, on two tasks."""
     quick: dict[str, Any] = {"precision": "bfloat16", "masks": "bytes", "first_token": False}  # a mean needs all tokens
-    cells = [
-        {"texts": texts, "per_class": size, "reading": reading}
-        for others in ((defaults.POOLER, "mean"), ("identity",))
-        for texts, size in defaults.SIZES
-        for reading in others
-    ]
+    cells: list[dict[str, Any]] = []
+    for change, sizes in defaults.TRIED.items():
+        for (texts, size), changed in itertools.product(sizes, ({}, defaults.CHANGES[change])):
+            cell = {"texts": texts, "per_class": size, **defaults.FIRST, **changed}
+            if cell not in cells:  # several changes share what they are compared with
+                cells.append(cell)
     settings = {name: value for name, value in vars(defaults.STANDARD).items() if name not in cells[0]} | quick
     settings |= {"patience_epochs": defaults.PATIENCE_EPOCHS, "patience_steps": defaults.PATIENCE_STEPS}
     settings |= {"identity_scale": defaults.IDENTITY_SCALE, "chosen_by": "a third as many other texts"}

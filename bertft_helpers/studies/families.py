@@ -9,7 +9,7 @@ import pandas as pd
 
 from bertft_helpers.errors import UserError
 from bertft_helpers.studies.catalogue import NEVER, stored_results
-from bertft_helpers.studies.defaults import POOLER, READINGS, SIZES
+from bertft_helpers.studies.defaults import CHANGES, FIRST, TRIED
 from bertft_helpers.studies.experiments import Cell
 from bertft_helpers.studies.pretraining import by_reader
 from bertft_helpers.studies.recipes import DEPTHS
@@ -224,16 +224,16 @@ def _pretraining() -> Family:
 
 
 def _defaults() -> Family:
-    """What the head reads, against the pooler that ``bertft train`` has it read, for each number of texts."""
+    """Each change of what ``bertft train`` did against it, for each number of texts that it was tried with."""
     contrasts = [
         Contrast(
-            f"{texts}, {size} per class: {name}",
-            "the pooler",
-            {"texts": texts, "per_class": size, "reading": reading},
-            {"texts": texts, "per_class": size, "reading": POOLER},
+            f"{texts}, {size} per class: {change}",
+            "as before",
+            {"texts": texts, "per_class": size, **FIRST, **CHANGES[change]},
+            {"texts": texts, "per_class": size, **FIRST},
         )
-        for reading, name in READINGS.items()
-        for texts, size in SIZES
+        for change, sizes in TRIED.items()
+        for texts, size in sizes
     ]
     return Family("defaults", "defaults", tuple(contrasts))
 

@@ -1,4 +1,4 @@
-"""Which change of what ``bertft train`` does by itself holds, by a rule that was fixed before there were any rows."""
+"""Which change of what ``bertft train`` does by itself holds, by a rule that is older than the rows."""
 
 from __future__ import annotations
 
@@ -7,33 +7,35 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from bertft_helpers.studies.defaults import POOLER
 from bertft_helpers.studies.families import find_family, verdicts_of
 from bertft_helpers.studies.summaries import Verdict
 
-__all__ = ["FEWEST", "winning_reading"]
+__all__ = ["TASKS", "winning_change"]
 
-FEWEST = (("headlines", 10), ("lead or later", 25))  # 50 texts, of each task
+TASKS = ("headlines", "lead or later")
 Setting = tuple[str, int]  # task, texts of each class
 
 
-def winning_reading(rows: pd.DataFrame | None = None) -> str:
-    """What the head of ``bertft train`` should read, by the study ``defaults``.
+def winning_change(rows: pd.DataFrame | None = None) -> dict[str, object]:
+    """What of ``bertft train`` should change, by the study ``defaults``: a ``Default``'s fields; empty for nothing.
 
-    It is the pooler, unless another reading lies above it for the ``FEWEST`` texts and below it nowhere; of several
-    the one that gains most on average. ``rows`` are the committed ones unless others are given.
+    A change holds that lies above what was done before for the fewest texts of each task, and below it nowhere; of
+    several the one that gains most on average is taken. ``rows`` are the committed ones unless others are given.
     """
-    found: dict[str, dict[Setting, Verdict]] = {}
+    found: dict[tuple[tuple[str, object], ...], dict[Setting, Verdict]] = {}
     for contrast, verdict in zip(find_family("defaults").contrasts, verdicts_of("defaults", rows), strict=True):
-        cell = contrast.one
-        found.setdefault(cell["reading"], {})[cell["texts"], cell["per_class"]] = verdict
-    gains = {reading: _gain(verdicts) for reading, verdicts in found.items() if _holds(verdicts)}
-    return max(gains, key=gains.__getitem__, default=POOLER)
+        one, other = contrast.one, contrast.other
+        change = tuple((name, value) for name, value in one.items() if value != other[name])
+        found.setdefault(change, {})[one["texts"], one["per_class"]] = verdict
+    gains = {change: _gain(verdicts) for change, verdicts in found.items() if _holds(verdicts)}
+    return dict(max(gains, key=gains.__getitem__, default=()))
 
 
 def _holds(verdicts: Mapping[Setting, Verdict]) -> bool:
-    above = all(verdicts[setting].finding == "above" for setting in FEWEST)
-    return above and all(verdict.finding != "below" for verdict in verdicts.values())
+    if any(verdict.finding == "below" for verdict in verdicts.values()):
+        return False
+    fewest = [min((setting for setting in verdicts if setting[0] == task), default=None) for task in TASKS]
+    return all(setting is not None and verdicts[setting].finding == "above" for setting in fewest)
 
 
 def _gain(verdicts: Mapping[Setting, Verdict]) -> float:

@@ -25,8 +25,8 @@ from bertft_helpers.own_texts.results import judge_fine_tuning
 from bertft_helpers.own_texts.settings import TaskSettings, plan
 from bertft_helpers.own_texts.sources import at_most, digest_of, load_source, split_by_class, without_small_classes
 from bertft_helpers.pretrained import load_encoder, load_tokenizer
-from bertft_helpers.studies.defaults import IDENTITY_SCALE, POOLER
-from bertft_helpers.studies.winning import winning_reading
+from bertft_helpers.studies.defaults import FIRST, IDENTITY, IDENTITY_SCALE, MEAN, POOLER, STANDARD
+from bertft_helpers.studies.winning import winning_change
 
 CPU = torch.device("cpu")
 
@@ -71,20 +71,23 @@ def reading_of(model: BertForSequenceClassification, checkpoint: Path) -> str:
     """What the head reads, told from what the model does and holds; it must have moved little since its start."""
     pooler, example = model.bert.pooler.dense, {"input_ids": torch.tensor([[101, 2000, 2001, 102]])}
     start = load_encoder(str(checkpoint)).pooler.dense.weight
-    starts = {POOLER: start, "identity": IDENTITY_SCALE * torch.eye(len(start))}
+    starts = {POOLER: start, IDENTITY: IDENTITY_SCALE * torch.eye(len(start))}
     nearest = min(starts, key=lambda name: float((pooler.weight - starts[name]).norm()))
     model.eval()
     with torch.no_grad():
         before = model(**example).logits
         pooler.weight.zero_()
-        return "mean" if torch.equal(model(**example).logits, before) else nearest
+        return MEAN if torch.equal(model(**example).logits, before) else nearest
 
 
-def test_a_run_reads_what_the_stored_rows_of_the_study_of_defaults_name(
+def test_a_run_does_what_the_stored_rows_of_the_study_of_defaults_say(
     tmp_path: Path, data: Path, checkpoint: Path
 ) -> None:
+    decided = {**FIRST, **winning_change()}
     record = run(settings_for(data, checkpoint, epochs=1, learning_rate=1e-5), tmp_path / "out")
-    assert reading_of(record.model, checkpoint) == winning_reading()
+    assert reading_of(record.model, checkpoint) == decided["reading"]
+    epochs_of_two_steps = plan(TaskSettings("texts.csv"), 25).config.epochs
+    assert epochs_of_two_steps == max(STANDARD.epochs, decided["least_steps"] // 2)
 
 
 @pytest.mark.parametrize(

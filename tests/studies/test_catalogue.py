@@ -61,7 +61,7 @@ CHEAP = {  # two runs of each study: what tells the cell from the others, and a 
     ],
     # What is stored of the 150 steps is made again by lesson A1 alone: they take minutes.
     "pretraining": [({"pretraining_steps": 0}, 0), ({"pretraining_steps": 0}, 1)],
-    "defaults": [({"per_class": 10, "reading": "pooler"}, 0), ({"per_class": 10, "reading": "mean"}, 1)],
+    "defaults": [({"per_class": 5, "least_steps": 0}, 0), ({"per_class": 10, "reading": "mean"}, 1)],
     "small_data": [
         ({"per_class": 5, "frozen": "features"}, 0),
         ({"per_class": 5, "frozen": "3 layers"}, 1),

@@ -15,9 +15,17 @@ from bertft_helpers.errors import UserError
 from bertft_helpers.own_texts.settings import TaskSettings, plan
 from bertft_helpers.studies import defaults, recipes
 from bertft_helpers.studies.catalogue import find_study
-from bertft_helpers.studies.defaults import POOLER, READINGS, STANDARD, measure_defaults, patience_of, start_as_identity
+from bertft_helpers.studies.defaults import (
+    CHANGES,
+    FIRST,
+    STANDARD,
+    TRIED,
+    measure_defaults,
+    patience_of,
+    start_as_identity,
+)
 from bertft_helpers.studies.recipes import Recipe
-from bertft_helpers.studies.winning import FEWEST, winning_reading
+from bertft_helpers.studies.winning import winning_change
 
 
 @pytest.mark.parametrize("texts", [50, 100, 300])
@@ -42,40 +50,58 @@ def test_a_third_as_many_texts_choose_the_epoch_and_those_to_learn_from_are_the_
 
 def test_a_pooler_started_as_the_identity_passes_on_what_it_reads() -> None:
     model = BertForSequenceClassification(tiny_config())
-    start_as_identity(model, scale=0.1)
+    start_as_identity(model)
     hidden = torch.randn(2, 3, model.config.hidden_size)  # [texts, tokens, width]
     assert torch.allclose(model.bert.pooler(hidden), torch.tanh(0.1 * hidden[:, 0]))
     assert all(parameter.requires_grad for parameter in model.bert.pooler.parameters())
 
 
 def test_another_reading_is_refused() -> None:
-    with pytest.raises(UserError, match="reading is 'sum'; choose one of pooler, mean, identity"):
+    with pytest.raises(UserError, match="reading is 'sum'; choose pooler, mean or identity"):
         measure_defaults({"texts": "headlines", "per_class": 10, "reading": "sum"}, 0)
 
 
-def test_each_reading_runs_on_the_same_texts_over_ten_seeds() -> None:
+def test_every_change_is_tried_over_ten_seeds_against_what_was_done_before() -> None:
     study = find_study("defaults")
     assert list(study.seeds) == list(range(10))
-    settings = {(cell["texts"], cell["per_class"]) for cell in study.cells}
-    for reading in (POOLER, *READINGS):
-        own = [(cell["texts"], cell["per_class"]) for cell in study.cells if cell["reading"] == reading]
-        assert sorted(own) == sorted(settings)
+    for change, sizes in TRIED.items():
+        for texts, size in sizes:
+            before = {"texts": texts, "per_class": size, **FIRST}
+            assert before in study.cells
+            assert {**before, **CHANGES[change]} in study.cells
 
 
-def planted(**gains: dict[int, float]) -> pd.DataFrame:
-    """Rows in which a reading is better than the pooler by its gain for a number of texts of each class, or 0."""
-    noise = np.random.default_rng(0).normal(0, 0.001, size=10)
-    rows = []
+def planted(gains: dict[tuple[str, str, int], float]) -> pd.DataFrame:
+    """Rows in which a change gains so much for a task and number of texts of each class, and nothing elsewhere."""
+    changes = {str({**FIRST, **way}): change for change, way in CHANGES.items()}
+    noise, rows = np.random.default_rng(0).normal(0, 0.001, size=10), []
     for cell, seed in itertools.product(find_study("defaults").cells, range(10)):
-        gain = gains.get(cell["reading"], {}).get(cell["per_class"], 0.0)
-        own = noise[seed] if cell["reading"] != POOLER else 0.0
-        rows.append({**cell, "seed": seed, "accuracy": 0.7 + gain + own})
+        change = changes.get(str({name: cell[name] for name in FIRST}))
+        gain = noise[seed] + gains.get((change, cell["texts"], cell["per_class"]), 0.0) if change else 0.0
+        rows.append({**cell, "seed": seed, "accuracy": 0.7 + gain})
     return pd.DataFrame(rows)
 
 
-def test_a_reading_wins_that_is_above_for_the_fewest_texts_and_below_nowhere() -> None:
-    fewest = {size: 0.03 for _, size in FEWEST}
-    assert winning_reading(planted()) == POOLER
-    assert winning_reading(planted(mean=fewest)) == "mean"
-    assert winning_reading(planted(mean={FEWEST[0][1]: 0.03})) == POOLER  # on one task only
-    assert winning_reading(planted(mean={**fewest, 60: -0.03})) == POOLER  # harms with more texts
+STEPS, IDENTICAL = "100 steps at least", "pooler started as the identity"
+FEWEST = {(STEPS, "headlines", 5): 0.03, (STEPS, "lead or later", 12): 0.03}
+
+
+@pytest.mark.parametrize(
+    ("gains", "change"),
+    [
+        ({}, {}),
+        (FEWEST, {"least_steps": 100}),
+        ({(STEPS, "headlines", 5): 0.03}, {}),  # on one task only
+        ({**FEWEST, (STEPS, "headlines", 10): -0.03}, {}),  # harms with more texts
+        ({("mean of the last layer", "headlines", 10): 0.03}, {}),  # the other task was not tried
+    ],
+)
+def test_a_change_holds_that_is_above_for_the_fewest_texts_of_each_task_and_below_nowhere(
+    gains: dict, change: dict
+) -> None:
+    assert winning_change(planted(gains)) == change
+
+
+def test_of_several_changes_that_hold_the_one_that_gains_most_is_taken() -> None:
+    identity = dict.fromkeys([(IDENTICAL, "headlines", 10), (IDENTICAL, "lead or later", 25)], 0.05)
+    assert winning_change(planted({**FEWEST, **identity})) == {"reading": "identity"}
