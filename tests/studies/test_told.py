@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from bertft_helpers.studies.catalogue import STUDIES, stored_results
+from bertft_helpers.studies.families import verdicts_of
 from bertft_helpers.studies.overview import studies_text
+from bertft_helpers.studies.winning import winning_change
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,3 +42,11 @@ def test_the_readme_tells_quick_training_as_it_was_stored() -> None:
     assert told[:3] == pytest.approx(expected[:3], abs=0.001)
     assert told[3:] == pytest.approx(expected[3:], abs=0.06)
     assert bytes_alone["accuracy"].mean() == pytest.approx(told[0], abs=0.001)
+
+
+def test_the_readme_tells_the_study_of_defaults_as_it_was_stored() -> None:
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    (found,) = [one for one in verdicts_of("defaults") if one.first == "headlines, 5 per class: 100 steps at least"]
+    gained, interval = f"{found.difference.mean:.3f}", f"{found.difference.low:+.3f} to {found.difference.high:+.3f}"
+    assert f"with 25 headlines they gained {gained} of accuracy on average (95 % interval {interval})" in readme
+    assert ("None was surely better on both tasks" in readme) == (winning_change() == {})
