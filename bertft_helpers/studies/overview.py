@@ -26,12 +26,14 @@ _DEFAULTS = """
 
 In `defaults` every run learns as `bertft train` does, with a third as many further texts to choose the best epoch by.
 The default would change to what lies above it for the fewest texts of each task and below it nowhere
-(`studies.winning`, a rule that is older than the rows). The mean, which came out behind with 50 headlines, could not
-hold any more and was not tried on the other task:
+(`studies.winning`). The rule is older than the rows. The mean came first: behind with 50 headlines, it could not hold
+any more and was not tried on the other task. The other two changes joined the family after it, before their own rows.
 
 {tried}
-{follows} Two other candidates have their answers in older studies, rates that fall from layer to layer and
-frozen lower layers; class weights change nothing where classes are even, as they are in all studies:
+{follows}
+
+Two other candidates have their answers in older studies: rates that fall from layer to layer, and frozen lower layers.
+Class weights change nothing where classes are even, as they are in all studies.
 
 {elsewhere}"""
 _TRIED_ELSEWHERE = {"learning_rates": "decay", "small_data": "3 layers frozen", "frozen_and_longer": "3 layers frozen"}
