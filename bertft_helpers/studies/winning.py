@@ -13,7 +13,7 @@ from bertft_helpers.studies.summaries import Verdict
 __all__ = ["TASKS", "winning_change"]
 
 TASKS = ("headlines", "lead or later")
-Setting = tuple[str, int]  # task, texts of each class
+_Setting = tuple[str, int]  # task, texts of each class
 
 
 def winning_change(rows: pd.DataFrame | None = None) -> dict[str, object]:
@@ -22,7 +22,7 @@ def winning_change(rows: pd.DataFrame | None = None) -> dict[str, object]:
     A change holds that lies above what was done before for the fewest texts of each task, and below it nowhere; of
     several the one that gains most on average is taken. ``rows`` are the committed ones unless others are given.
     """
-    found: dict[tuple[tuple[str, object], ...], dict[Setting, Verdict]] = {}
+    found: dict[tuple[tuple[str, object], ...], dict[_Setting, Verdict]] = {}
     for contrast, verdict in zip(find_family("defaults").contrasts, verdicts_of("defaults", rows), strict=True):
         one, other = contrast.one, contrast.other
         change = tuple((name, value) for name, value in one.items() if value != other[name])
@@ -31,12 +31,12 @@ def winning_change(rows: pd.DataFrame | None = None) -> dict[str, object]:
     return dict(max(gains, key=gains.__getitem__, default=()))
 
 
-def _holds(verdicts: Mapping[Setting, Verdict]) -> bool:
+def _holds(verdicts: Mapping[_Setting, Verdict]) -> bool:
     if any(verdict.finding == "below" for verdict in verdicts.values()):
         return False
     fewest = [min((setting for setting in verdicts if setting[0] == task), default=None) for task in TASKS]
     return all(setting is not None and verdicts[setting].finding == "above" for setting in fewest)
 
 
-def _gain(verdicts: Mapping[Setting, Verdict]) -> float:
+def _gain(verdicts: Mapping[_Setting, Verdict]) -> float:
     return float(np.mean([verdict.difference.mean for verdict in verdicts.values()]))

@@ -72,9 +72,9 @@ def reading_of(model: BertForSequenceClassification, checkpoint: Path) -> str:
     pooler, example = model.bert.pooler.dense, {"input_ids": torch.tensor([[101, 2000, 2001, 102]])}
     start = load_encoder(str(checkpoint)).pooler.dense.weight
     starts = {POOLER: start, IDENTITY: IDENTITY_SCALE * torch.eye(len(start))}
-    nearest = min(starts, key=lambda name: float((pooler.weight - starts[name]).norm()))
     model.eval()
     with torch.no_grad():
+        nearest = min(starts, key=lambda name: float((pooler.weight - starts[name]).norm()))
         before = model(**example).logits
         pooler.weight.zero_()
         return MEAN if torch.equal(model(**example).logits, before) else nearest
