@@ -80,6 +80,7 @@ def reading_of(model: BertForSequenceClassification, checkpoint: Path) -> str:
         return MEAN if torch.equal(model(**example).logits, before) else nearest
 
 
+@pytest.mark.slow
 def test_a_run_does_what_the_stored_rows_of_the_study_of_defaults_say(
     tmp_path: Path, data: Path, checkpoint: Path
 ) -> None:
