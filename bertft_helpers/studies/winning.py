@@ -28,7 +28,10 @@ def winning_change(rows: pd.DataFrame | None = None) -> dict[str, object]:
         change = tuple((name, value) for name, value in one.items() if value != other[name])
         found.setdefault(change, {})[one["texts"], one["per_class"]] = verdict
     gains = {change: _gain(verdicts) for change, verdicts in found.items() if _holds(verdicts)}
-    return dict(max(gains, key=gains.__getitem__)) if gains else {}
+    if not gains:
+        return {}
+    best = max(gains, key=gains.__getitem__)
+    return dict(best)
 
 
 def _holds(verdicts: Mapping[_Setting, Verdict]) -> bool:
