@@ -14,6 +14,7 @@ from typing import Any
 
 from bertft_helpers import __version__
 from bertft_helpers.errors import DamagedFileError
+from bertft_helpers.model_files.thresholds import THRESHOLDS
 
 __all__ = [
     "EDITED",
@@ -161,6 +162,8 @@ def check_files(folder: Path, manifest: Manifest) -> None:
         path = folder / name
         if not path.is_file():
             raise DamagedFileError(f"{name} is missing in {folder}, which was saved with it: {remedy}")
+        if name == THRESHOLDS:  # people raise and lower them; what they wrote is checked where it is read
+            continue
         if (size := path.stat().st_size) != facts["size"]:
             raise DamagedFileError(f"{name} in {folder} has {size:,} bytes, saved were {facts['size']:,}: {remedy}")
         if remembered_sha256(path) != facts["sha256"]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import random
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from typer.testing import CliRunner, Result
 
 from bertft_helpers.cli.main import app
 from bertft_helpers.data import repair
+from bertft_helpers.errors import DamagedFileError, UserError
 from bertft_helpers.own_texts.baselines import FROZEN
 from bertft_helpers.own_texts.several import baselines
 from bertft_helpers.own_texts.several.classifier import SeveralLabels
@@ -374,6 +376,26 @@ def test_a_service_answers_with_labels_and_probabilities(given: Path) -> None:
     (told,) = client.post("/predict", json={"texts": ["owl and fig"]}).json()["predictions"]
     (own,) = classifier.predict(["owl and fig"])
     assert (told["labels"], told["probabilities"]) == (own.labels, pytest.approx(own.probabilities))
+
+
+def test_thresholds_may_be_edited_but_stay_probabilities_of_the_labels(given: Path, tmp_path: Path) -> None:
+    model = shutil.copytree(given / "out" / "model", tmp_path / "model")
+    thresholds = json.loads((model / "thresholds.json").read_text())
+    (model / "thresholds.json").write_text(json.dumps({**thresholds, "fruit": 0.0, "tools": 1.0}))
+    assert all(
+        "fruit" in one.labels and "tools" not in one.labels for one in SeveralLabels.load(model).predict(["a", "b"])
+    )
+    for content, told in (
+        ({**thresholds, "fruit": 2}, "has the threshold 2 for 'fruit'; it must be a probability"),
+        ({"fruit": 0.5}, "is for other labels"),
+        ([0.5], "is damaged"),
+    ):
+        (model / "thresholds.json").write_text(json.dumps(content))
+        with pytest.raises((UserError, DamagedFileError), match=told):
+            SeveralLabels.load(model)
+    (model / "thresholds.json").unlink()
+    with pytest.raises(DamagedFileError, match=r"thresholds\.json is missing"):
+        SeveralLabels.load(model)
 
 
 def from_elsewhere(given: Path, folder: Path, problem_type: str) -> Path:

@@ -117,9 +117,12 @@ class SeveralLabels:
         if limits is None:
             scorer.notes.append(WITHOUT_THRESHOLDS.format(folder=folder, file=THRESHOLDS))
             return cls(scorer, [HALF] * len(scorer.label_names))
-        if list(limits) != scorer.label_names:
-            raise DamagedFileError(f"{THRESHOLDS} in {folder} is for other labels: copy the whole folder again")
-        return cls(scorer, list(limits.values()))
+        if set(limits) != set(scorer.label_names):
+            raise DamagedFileError(
+                f"{THRESHOLDS} in {folder} is for other labels than the model's; it must name each of these once: "
+                f"{', '.join(scorer.label_names)}"
+            )
+        return cls(scorer, [limits[name] for name in scorer.label_names])
 
 
 def gives_several(folder: Path) -> bool:
