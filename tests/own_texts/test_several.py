@@ -304,6 +304,7 @@ def test_evaluate_reads_labels_written_in_another_way_than_those_of_training(giv
         ),
         (["predict", "out", "texts.csv", "--flag-unfamiliar"], "--flag-unfamiliar is for models that give a text one"),
         (["serve", "out", "--min-precision", "0.9"], "--min-precision is for models that give a text"),
+        (["predict", "out", "texts.csv", "--explain"], "--explain is for models that give a text one label"),
         (["export", "out", "--out", "onnx"], "bertft export is for models that give a text one label"),
         (["audit", "texts.csv", "--text", "words", "--label", "kind"], "A text has one label here"),
         (["train", "texts.csv", "--text", "words", "--label", "kind", "--dry-run"], "with --several-labels"),
