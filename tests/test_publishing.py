@@ -151,14 +151,13 @@ def assert_a_clean_environment_runs_what_the_wheel_brings(wheel: Path, env: Path
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(env)], check=True)
     python = env / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", "--no-index"]
-    subprocess.run([*install, str(wheel)], check=True)
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    subprocess.run([*install, str(wheel)], env=clean, check=True)
     (packages,) = env.glob("**/site-packages")
     (packages / "lent.pth").write_text(sysconfig.get_path("purelib"))
-    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    for command in (["--help"], ["doctor", "--json"]):
-        done = subprocess.run([str(python.with_name("bertft")), *command], env=clean, capture_output=True, text=True)
-        assert "Traceback" not in done.stderr
-        assert "doctor" in done.stdout or '"checks"' in done.stdout, done.stdout
+    done = subprocess.run([str(python.with_name("bertft")), "--help"], env=clean, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "doctor" in done.stdout
     where = [str(python), "-c", "import bertft_helpers; print(bertft_helpers.__file__)"]
     found = subprocess.run(where, env=clean, capture_output=True, text=True, cwd=env).stdout
     assert Path(found.strip()).is_relative_to(packages)
