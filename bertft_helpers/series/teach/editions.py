@@ -10,11 +10,20 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from bertft_helpers.series.catalogue import NUMBER, find_lessons
+from bertft_helpers.series.catalogue import NUMBER, Lesson, find_lessons
 from bertft_helpers.series.notebook import read_notebook, tags, unfold, write_notebook
+from bertft_helpers.series.site.links import rewrite_links
 from bertft_helpers.series.stamp import with_local_links
 
-__all__ = ["STUB", "instructors_copy", "learners_copy", "stumbling_blocks", "write_editions"]
+__all__ = [
+    "STUB",
+    "instructors_copy",
+    "learners_copy",
+    "learners_pages",
+    "linked_from",
+    "stumbling_blocks",
+    "write_editions",
+]
 
 STUB = "...  # your answer"
 _VERDICT = re.compile(r"^Exercise \w+: ", flags=re.MULTILINE)
@@ -40,6 +49,21 @@ def write_editions(folder: Path, out: Path, notes: Mapping[str, str]) -> None:
             target = out / edition / lesson.place
             target.parent.mkdir(parents=True, exist_ok=True)
             write_notebook(edited, target)
+
+
+def learners_pages(folder: Path) -> dict[str, str]:
+    """Where the learners' edition has each lesson and page of ``folder``, by its path in the project."""
+    pages = {f"notebooks/{path.name}": f"learners/{path.name}" for path in folder.glob("*.md")}
+    return pages | {lesson.origin: f"learners/{lesson.place}" for lesson in find_lessons(folder)}
+
+
+def linked_from(page: str, lesson: Lesson, pages: Mapping[str, str]) -> NotebookNode:
+    """The lesson with links that lead from ``page`` of the workshop to the learners' edition, also when stamped."""
+    notebook = with_local_links(read_notebook(lesson.path), lesson.path.name)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = rewrite_links(cell.source, lesson.origin, page, pages, None)
+    return notebook
 
 
 def learners_copy(notebook: NotebookNode) -> NotebookNode:

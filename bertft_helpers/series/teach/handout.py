@@ -8,8 +8,9 @@ from markupsafe import Markup
 
 from bertft_helpers.errors import UserError
 from bertft_helpers.series.catalogue import select_lessons
-from bertft_helpers.series.notebook import numbered_code_cells, read_notebook, tags
+from bertft_helpers.series.notebook import numbered_code_cells, tags
 from bertft_helpers.series.pages import render
+from bertft_helpers.series.teach.editions import learners_pages, linked_from
 
 LOOP = tuple(f"graduates:training.{name}" for name in ("divide_and_clip", "groups_of", "train_step", "train_epoch"))
 
@@ -19,7 +20,7 @@ def handout_page(folder: Path) -> str:
     from nbconvert.filters import markdown2html
 
     (lesson,) = select_lessons(folder, ["19"])
-    notebook = read_notebook(lesson.path)
+    notebook = linked_from("handout.html", lesson, learners_pages(folder))
     code = [cell.source for _, cell in numbered_code_cells(notebook) if set(tags(cell)) & set(LOOP)]
     choices = [cell.source for cell in notebook.cells if cell.source.startswith("## Choices")]
     if not code or not choices:

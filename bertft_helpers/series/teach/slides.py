@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import nbformat
@@ -18,6 +18,7 @@ from bertft_helpers.series.catalogue import Lesson, find_lessons
 from bertft_helpers.series.notebook import read_notebook, tags
 from bertft_helpers.series.overview import lessons_by_part
 from bertft_helpers.series.pages import TEMPLATES
+from bertft_helpers.series.teach.editions import learners_pages, linked_from
 
 __all__ = ["LONGEST_CODE", "deck_notebook", "deck_page", "write_slides"]
 
@@ -27,31 +28,31 @@ LONGEST_CODE = 24  # lines that can be read from the last row
 def write_slides(folder: Path, out: Path) -> list[Path]:
     """Write one self-contained page of slides for each part; the pages."""
     out.mkdir(parents=True, exist_ok=True)
-    pages = []
+    pages, targets = [], learners_pages(folder)
     for place, (title, lessons) in enumerate(lessons_by_part(find_lessons(folder)).items(), start=1):
         page = out / f"{place:02}_{re.sub(r'[^a-z0-9]+', '_', title.lower()).strip('_')}.html"
-        page.write_text(deck_page(title, lessons), encoding="utf-8")
+        page.write_text(deck_page(title, lessons, targets), encoding="utf-8")
         pages.append(page)
     return pages
 
 
-def deck_page(title: str, lessons: Sequence[Lesson]) -> str:
-    """The slides of some lessons as one HTML page."""
+def deck_page(title: str, lessons: Sequence[Lesson], targets: Mapping[str, str]) -> str:
+    """The slides of some lessons as one HTML page, with links to ``targets``, the learners' edition."""
     from nbconvert import SlidesExporter
 
     reveal = TEMPLATES / "reveal"
     css = "\n".join((reveal / name).read_text(encoding="utf-8") for name in ("reveal.css", "white.css"))
     deck = {"title": title, "css": css, "js": (reveal / "reveal.js").read_text(encoding="utf-8")}
     exporter = SlidesExporter(template_name="slide_template", extra_template_basedirs=[str(TEMPLATES)])
-    body, _ = exporter.from_notebook_node(deck_notebook(title, lessons), {"deck": deck})
+    body, _ = exporter.from_notebook_node(deck_notebook(title, lessons, targets), {"deck": deck})
     return body
 
 
-def deck_notebook(title: str, lessons: Sequence[Lesson]) -> NotebookNode:
+def deck_notebook(title: str, lessons: Sequence[Lesson], targets: Mapping[str, str]) -> NotebookNode:
     """The chosen cells of the lessons, marked as slides: a column for each lesson."""
     cells = [_text(f"# {title}\n\n" + "\n".join(f"- {_question(lesson)}" for lesson in lessons), "slide")]
     for lesson in lessons:
-        cells += _slides_of(read_notebook(lesson.path))
+        cells += _slides_of(linked_from("slides/deck.html", lesson, targets))
     return nbformat.v4.new_notebook(cells=cells)
 
 

@@ -141,6 +141,18 @@ def test_the_handout_holds_the_loop_and_the_choices() -> None:
     page = handout_page(NOTEBOOKS)
     for wanted in ("def train_step(", "def train_epoch(", "<td>learning rate</td>", "<td>warm-up</td>"):
         assert wanted in page
+    assert {"learners/20_clip_gradients.ipynb", "learners/29_stop_early.ipynb"} <= set(inner_links(page))
+    assert dead_from(NOTEBOOKS, page, "learners/") == []
+
+
+def inner_links(page: str) -> list[str]:
+    return re.findall(r'href="([^"#:$]+\.(?:ipynb|md))', page)
+
+
+def dead_from(folder: Path, page: str, edition: str) -> list[str]:
+    """The page's links to lessons that lead to nothing in the edition, a copy of ``folder``."""
+    links = inner_links(page)
+    return [x for x in links if not x.startswith(edition) or not (folder / x.removeprefix(edition)).exists()]
 
 
 def test_slides_are_one_page_for_each_part_describe_their_figures_and_load_nothing(tmp_path: Path) -> None:
@@ -150,6 +162,7 @@ def test_slides_are_one_page_for_each_part_describe_their_figures_and_load_nothi
         assert 'src="data:image/png' in page.read_text(encoding="utf-8")
         html = re.sub(r"<script>.*?</script>", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
         assert "No description has been provided" not in html
+        assert dead_from(NOTEBOOKS, html, "../learners/") == []
         assert re.findall(r"<(?:script|link|img|iframe)\b[^>]*(?:src|href)=.(?!data:)[^>]{0,80}", html) == []
 
 
