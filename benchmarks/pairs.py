@@ -84,7 +84,7 @@ def run_rounds(topic: Topic, rounds: int, clock: str) -> dict[str, list[Row]]:
     size = {**topic.size, "clock": clock}
     rows: dict[str, list[Row]] = {side: [] for side in topic.sides}
     with ExitStack() as stack:
-        workers = {side: stack.enter_context(_own_process()) for side in topic.sides}
+        workers = {side: stack.enter_context(own_process()) for side in topic.sides}
         for side, work in topic.sides.items():
             workers[side].submit(work, {**topic.tiny, "clock": clock}, 0).result()
         for number in range(rounds):
@@ -101,7 +101,8 @@ def run_tiny(topic: Topic, clock: str = "processor") -> dict[str, list[Row]]:
     return rows
 
 
-def _own_process() -> ProcessPoolExecutor:
+def own_process() -> ProcessPoolExecutor:
+    """A process that has imported nothing yet and does one work after the other."""
     return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
 
 

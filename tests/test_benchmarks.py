@@ -114,7 +114,7 @@ def test_the_order_of_the_sides_turns_and_all_sides_of_a_round_have_its_seed(mon
     def side(name: str):
         return lambda size, seed: calls.append((name, size["texts"], seed)) or {"seconds": 1.0}
 
-    monkeypatch.setattr(pairs, "_own_process", Here)
+    monkeypatch.setattr(pairs, "own_process", Here)
     small = topic(size={"texts": 100}, tiny={"texts": 1}, sides={OURS: side("a"), "peer": side("b")})
     assert len(pairs.run_rounds(small, 2, "wall")[OURS]) == 2
     assert calls == [("a", 1, 0), ("b", 1, 0), ("a", 100, 0), ("b", 100, 0), ("b", 100, 1), ("a", 100, 1)]
