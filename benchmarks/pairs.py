@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
+import os
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -103,7 +104,11 @@ def run_tiny(topic: Topic, clock: str = "processor") -> dict[str, list[Row]]:
 
 def own_process() -> ProcessPoolExecutor:
     """A process that has imported nothing yet and does one work after the other."""
-    return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+    return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=_hide_gpus)
+
+
+def _hide_gpus() -> None:
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # a library that takes a GPU where it finds one would not be comparable
 
 
 def require_same(topic: Topic, rows: Mapping[str, Sequence[Row]]) -> None:

@@ -15,7 +15,7 @@ import pandas as pd
 import typer
 
 from benchmarks.pairs import own_process
-from benchmarks.recipes import OURS, RECIPES, SETFIT, SVM, Division, division_of, measure
+from benchmarks.recipes import OURS, PADDED_TO, RECIPES, SCRIPT, SETFIT, SVM, Division, division_of, measure
 from bertft_helpers.cli.console import answer, reported, say
 from bertft_helpers.cli.own_texts import Delimiter, Encoding, LabelColumn, NoHeader, Quoting, TextColumn
 from bertft_helpers.errors import first_line
@@ -88,7 +88,8 @@ def run_seeds(settings: TaskSettings, seeds: int, methods: Sequence[str]) -> tup
     dataset, reading = load_source(settings.source, settings.text_column, settings.label_column, settings.how)
     tokenizer = load_tokenizer(settings.checkpoint)
     max_length = min(settings.max_length, tokenizer.model_max_length)
-    say(reading.summary())
+    for line in (reading.summary(), *reading.notes):
+        say(line)
     rows = []
     for seed in range(seeds):
         own = dataclasses.replace(settings, seed=seed)
@@ -129,6 +130,7 @@ def _findings(rows: pd.DataFrame, given: Division, missing: str) -> Iterator[str
     saved = rows[rows["method"] == OURS]["saved"].value_counts()
     yield f"- `bertft train` saved {', '.join(f'{name} ({count} x)' for name, count in saved.items())}."
     yield f"- {_about_time(rows)}"
+    yield f"- `{OURS}` reads up to {TaskSettings.max_length} tokens of a text, {SCRIPT} the first {PADDED_TO}."
     yield f"- {CAVEAT}"
     if len(given.labels["test"]) < SMALL_TEST:
         yield f"- {FEW_TEXTS.format(count=len(given.labels['test']))}"

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from datasets import Dataset
@@ -115,7 +115,7 @@ def linear_svm(settings: TaskSettings, given: Division) -> list[Row]:
 
 
 def setfit(settings: TaskSettings, given: Division) -> list[Row]:
-    """SetFit at its defaults: one epoch of pairs, then a logistic regression; but 40 pairs a text and not all pairs."""
+    """SetFit at its defaults (one epoch of pairs, then a logistic regression), but for 40 pairs a text and not all."""
     from sentence_transformers import SentenceTransformer
     from setfit import SetFitModel
     from setfit import Trainer as SetFitTrainer
@@ -156,5 +156,5 @@ def _scored(method: str, given: Division, answers: Sequence[int] | np.ndarray) -
 
 OURS, TUNED = "bertft train", "bertft train, its fine-tuned model"
 SCRIPT, SVM, SETFIT = "run_classification.py at its defaults", "TF-IDF and a linear SVM", "SetFit"
-Recipe = Callable[[TaskSettings, Division], list[dict[str, Any]]]
+Recipe = Callable[[TaskSettings, Division], list[Row]]
 RECIPES: dict[str, Recipe] = {OURS: bertft_train, SCRIPT: script, SVM: linear_svm, SETFIT: setfit}
