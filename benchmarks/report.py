@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.measured_once import PEERS, TRIED
 from benchmarks.pairs import OURS, Topic
 
 FOLDER = Path(__file__).parent
@@ -69,36 +70,11 @@ Trainer's lines are float32, bf16 where the processor has such numbers, and grou
 
 """
 
-TRIED = """## Tried and left out
-
-Parts of a training step in bfloat16 with byte masks, each in turn with what is there: median milliseconds of processor
-time of seven to nine rounds, one thread of an AMD EPYC (avx512_bf16) that others used too, torch 2.13.0, 2026-11-28.
-What gains less than 5 % of a step is not worth its code.
-
-| part | tokens | as it is | changed |
-|---|---|---|---|
-| dropout, residual and LayerNorm, forward and backward: one function, mask and sum in one pass | 16 x 256 | 5.2 | 5.8 |
-| the same | 16 x 12 | 0.55 | 0.74 |
-| GELU, forward and backward: keeps its derivative instead of its input | 16 x 256 | 8.9 | 53 |
-| query, key and value of a layer, forward: one conversion to 16 bits for the three | 16 x 256 | 9.7 | 9.0 |
-| the same as one product | 16 x 256 | 9.7 | 8.6 |
-| norm, clipping and AdamW of 11.8 million weights: divided and clipped in AdamW's pass | any | 11.9 | 10.0 |
-| attention of a layer, both ways: keeps the probabilities that dropout left, not the bytes | 16 x 256 | 64 | 79 |
-| the same, a quarter as many probabilities at a time | 16 x 256 | 67 | 68 |
-
-A whole step takes about 1,000 ms at 16 x 256 tokens, a third of them attention, and 60 ms at 16 x 12. Clipping in
-AdamW's pass would gain 3 % on headlines, nothing on long texts, and change the last digits of every stored number.
-Packing several texts into one row could save the padding, of which length buckets leave 1 %. What did pay and is used:
-attention without the fused kernel for predictions in 16 bits (5 to 9 % of a forward pass at 12 to 512 tokens),
-validation and the frozen baseline in the precision of training (a forward pass in float32 takes 2.2 to 2.8 times as
-long).
-"""
-
 
 def page(results: Results) -> str:
-    """RESULTS.md: the goals of all topics, each topic with a table for every machine, and what did not pay."""
+    """RESULTS.md: the goals of all topics, each topic with a table for every machine, peers, and what did not pay."""
     sections = (line for name, topic in results.items() for line in _section(name, topic))
-    return HEADING + "\n".join([*_goals(results), *sections, TRIED])
+    return HEADING + "\n".join([*_goals(results), *sections, PEERS, TRIED])
 
 
 def _goals(results: Results) -> Iterator[str]:
