@@ -52,7 +52,7 @@ def train(**wanted: Any) -> None:
     """
     with (
         mock.patch.object(costs, "WRITTEN_EVERY", 0),
-        mock.patch.object(report_of_a_run, "_picture", lambda figure, alt: report_of_a_run.Picture("", alt)),
+        mock.patch.object(report_of_a_run, "picture", lambda figure, alt: report_of_a_run.Picture("", alt)),
     ):
         train_classifier(**wanted)
 
