@@ -276,7 +276,8 @@ def require_label_names(folder: Path, problem_type: str = ONE_LABEL) -> None:
     config = read_config(folder)
     kind = config.get("problem_type") or ONE_LABEL
     if kind != problem_type:
-        raise UserError(f"the model in {folder} is made for {kind}; here only one for {problem_type} can be used")
+        wanted = "one label" if problem_type == ONE_LABEL else "several labels"
+        raise UserError(f"the model in {folder} is made for {kind}; only models that choose {wanted} can be used here")
     names = config.get("id2label", {"0": "LABEL_0", "1": "LABEL_1"})  # transformers' own where none are given
     if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
         raise UserError(f"id2label in {folder / 'config.json'} is no table of numbers and names: {names!r:.80}")

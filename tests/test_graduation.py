@@ -38,6 +38,7 @@ INFRASTRUCTURE = {
     "first_token": "the same numbers with less work; lesson 24 says what it leaves out",
     "mean_pooled": "lesson 14's mean and lesson 15's frozen encoder, in a format that transformers opens",
     "hub": "downloads, verified, and messages",
+    "long_texts": "the tokenizer and the windows of lesson A6, in memory that a whole book does not fill",
     "files": "writing as a whole or not at all, locks, leftovers",
     "tables": "reading files: checks and messages around the modules for each kind",
     "validation": "checks and messages",
@@ -103,6 +104,10 @@ INFRASTRUCTURE_NAMES = {
     "inference.Classifier": "what others may ask of a classifier",
     "inference.Prediction": "a record",
     "inference.name_answers": "a list of records",
+    "inference.LabelSet": "a record",
+    "inference.SetClassifier": "what others may ask of a classifier for several labels",
+    "inference.mean_over_windows": "lesson A6's mean over the windows of a text, for logits",
+    "inference.whole_logits": "lesson 24's batches, of lesson A6's windows",
     "inference.prepare_all": "checks and their messages",
     "inference.require_label_names": "a check and its message",
 }
