@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measured_once import PEERS, TRIED
+from benchmarks.measured_once import LESSONS, PEERS, TRIED
 from benchmarks.pairs import OURS, Topic
 
 FOLDER = Path(__file__).parent
@@ -72,9 +72,9 @@ Trainer's lines are float32, bf16 where the processor has such numbers, and grou
 
 
 def page(results: Results) -> str:
-    """RESULTS.md: the goals of all topics, each topic with a table for every machine, peers, and what did not pay."""
+    """RESULTS.md: the goals of all topics, each topic's table for each machine, all lessons, peers, what did not pay."""
     sections = (line for name, topic in results.items() for line in _section(name, topic))
-    return HEADING + "\n".join([*_goals(results), *sections, PEERS, TRIED])
+    return HEADING + "\n".join([*_goals(results), *sections, LESSONS, PEERS, TRIED])
 
 
 def _goals(results: Results) -> Iterator[str]:
