@@ -72,7 +72,7 @@ Trainer's lines are float32, bf16 where the processor has such numbers, and grou
 
 
 def page(results: Results) -> str:
-    """RESULTS.md: the goals of all topics, each topic's table for each machine, all lessons, peers, what did not pay."""
+    """RESULTS.md: the goals of all topics, each topic's table for each machine, all lessons, peers, what failed."""
     sections = (line for name, topic in results.items() for line in _section(name, topic))
     return HEADING + "\n".join([*_goals(results), *sections, LESSONS, PEERS, TRIED])
 
