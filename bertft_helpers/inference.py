@@ -58,28 +58,12 @@ class LabelSet(NamedTuple):
     probabilities: dict[str, float]
 
 
-class Classifier(Protocol):
-    """Texts in, label names and probabilities out, however the model inside works.
+class TextReader(Protocol):
+    """What reads texts, however the model inside works.
 
     ``cut_after`` is where texts are cut, in tokens, None where all of a text is read; ``notes`` are what a person
     should know.
     """
-
-    notes: list[str]
-
-    @property
-    def cut_after(self) -> int | None: ...
-
-    @property
-    def label_names(self) -> list[str]: ...
-
-    def prepare(self, text: str) -> str: ...
-
-    def predict(self, texts: Sequence[str]) -> list[Prediction]: ...
-
-
-class SetClassifier(Protocol):
-    """The same for a model that gives a text any number of labels."""
 
     @property
     def notes(self) -> list[str]: ...
@@ -91,6 +75,16 @@ class SetClassifier(Protocol):
     def label_names(self) -> list[str]: ...
 
     def prepare(self, text: str) -> str: ...
+
+
+class Classifier(TextReader, Protocol):
+    """Texts in, label names and probabilities out."""
+
+    def predict(self, texts: Sequence[str]) -> list[Prediction]: ...
+
+
+class SetClassifier(TextReader, Protocol):
+    """The same for a model that gives a text any number of labels."""
 
     def predict(self, texts: Sequence[str]) -> list[LabelSet]: ...
 

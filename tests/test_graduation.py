@@ -105,6 +105,7 @@ INFRASTRUCTURE_NAMES = {
     "inference.Prediction": "a record",
     "inference.name_answers": "a list of records",
     "inference.LabelSet": "a record",
+    "inference.TextReader": "what both kinds of classifier share",
     "inference.SetClassifier": "what others may ask of a classifier for several labels",
     "inference.mean_over_windows": "lesson A6's mean over the windows of a text, for logits",
     "inference.whole_logits": "lesson 24's batches, of lesson A6's windows",

@@ -1,14 +1,14 @@
-"""A classifier around another one, which changes or completes its predictions."""
+"""A classifier around a model or another classifier, which makes, changes or completes its predictions."""
 
 from __future__ import annotations
 
 from typing import Generic, TypeVar
 
-from bertft_helpers.inference import Classifier
+from bertft_helpers.inference import TextReader
 
 __all__ = ["Around"]
 
-_Inner = TypeVar("_Inner", bound=Classifier)
+_Inner = TypeVar("_Inner", bound=TextReader)
 
 
 class Around(Generic[_Inner]):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -35,6 +35,7 @@ __all__ = [
     "MOST_DRAWN",
     "Picture",
     "axis_names",
+    "baselines_picture",
     "lengths_picture",
     "losses_picture",
     "picture",
@@ -96,7 +97,7 @@ def _contents(record: TaskRecord) -> dict[str, Any]:
             "losses": losses_picture(record),
             "accuracies": _accuracies(record),
             "confusion": _confusion(confusion, names) if len(names) <= MOST_DRAWN else None,
-            "baselines": _baselines(record.results),
+            "baselines": baselines_picture(record.results, "accuracy", "accuracy"),
             "calibration": _calibration(test),
         },
     }
@@ -163,12 +164,13 @@ def _confusion(confusion: np.ndarray, label_names: Sequence[str]) -> Picture:
     )
 
 
-def _baselines(results: dict[str, Any]) -> Picture:
+def baselines_picture(results: Mapping[str, Any], score: str, called: str) -> Picture:
+    """The ``score`` of each method with its interval, by its name in the results; ``called`` is what readers read."""
     rows = [("fine-tuned", results["fine_tuned"]), *((row["name"], row) for row in results["baselines"])]
-    estimates = {name: (row["accuracy"], *row["accuracy_interval"]) for name, row in rows}
+    estimates = {name: (row[score], *row[f"{score}_interval"]) for name, row in rows}
     told = "; ".join(f"{name} {value:.3f} ({low:.3f} to {high:.3f})" for name, (value, low, high) in estimates.items())
-    figure = plots.intervals(estimates, "", "accuracy on the test texts, with 95 % interval")
-    return picture(figure, f"Accuracies with 95 % intervals: {told}.")
+    figure = plots.intervals(estimates, "", f"{called} on the test texts, with 95 % interval")
+    return picture(figure, f"The {called} of each method with its 95 % interval: {told}.")
 
 
 def _calibration(test: Predictions) -> Picture:

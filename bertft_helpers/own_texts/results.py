@@ -15,7 +15,7 @@ from bertft_helpers.own_texts.prepared import PARTS, Prepared
 from bertft_helpers.own_texts.scores import compare_methods, frequent_confusions, scores_of
 from bertft_helpers.own_texts.winner import ASKED, Winner
 
-__all__ = ["COMPARED", "VERSIONED", "advice", "collect_results", "judge_fine_tuning", "versions"]
+__all__ = ["COMPARED", "VERSIONED", "collect_results", "judge_fine_tuning", "verdict_on", "versions"]
 
 COMPARED = ("accuracy", "accuracy_interval", "macro_f1")
 VERSIONED = ("torch", "transformers", "scikit-learn", "bertft-helpers")
@@ -83,18 +83,23 @@ def judge_fine_tuning(model_accuracy: float, compared: Sequence[Mapping[str, Any
     """One or two sentences on the fine-tuned model against the baseline that did best on the same test texts."""
     best = max(compared, key=lambda row: row["accuracy"])
     measured = f"accuracy {model_accuracy:.3f} against {best['accuracy']:.3f}, p = {best['p']:.2g}"
+    return verdict_on(best, measured, saved)
+
+
+def verdict_on(best: Mapping[str, Any], measured: str, saved: str) -> str:
+    """The sentences on the row of the ``best`` baseline; ``measured`` is by how much, ``saved`` the kept method."""
     if best["model_is"] == "better":
         return f"Fine-tuning beat every baseline; the best of them is {best['name']} ({measured})."
     if best["model_is"] == "worse":
         found = f"Fine-tuning did NOT pay: the baseline {best['name']} did better ({measured})."
-        return f"{found} {advice(best['name'], saved)}"
+        return f"{found} {_advice(best['name'], saved)}"
     return (
         f"Fine-tuning did not clearly differ from the baseline {best['name']} ({measured}): "
         "these test texts cannot tell the two apart, and the baseline costs less."
     )
 
 
-def advice(name: str, saved: str) -> str:
+def _advice(name: str, saved: str) -> str:
     """What to do where the baseline ``name`` did better, in a sentence."""
     if name == saved:
         return "It is what was saved."

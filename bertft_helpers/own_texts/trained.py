@@ -125,8 +125,8 @@ def _open_several(model: Path, device: str | None, precision: str) -> SeveralLab
         return SeveralLabels.load(model)
     chosen = pick_device(device)
     classifier = SeveralLabels.load(model, chosen, precision)
-    assert isinstance(classifier.scorer, TextClassifier)
-    _make_quick(classifier.scorer, chosen, precision)
+    assert isinstance(classifier.classifier, TextClassifier)
+    _make_quick(classifier.classifier, chosen, precision)
     return classifier
 
 

@@ -28,14 +28,17 @@ from bertft_helpers.cli.main import app
 from bertft_helpers.data import repair
 from bertft_helpers.errors import DamagedFileError, UserError
 from bertft_helpers.own_texts.baselines import FROZEN
+from bertft_helpers.own_texts.prepared import PARTS
 from bertft_helpers.own_texts.several import baselines
 from bertft_helpers.own_texts.several.classifier import SeveralLabels
 from bertft_helpers.own_texts.several.dividing import divide_by_labels
+from bertft_helpers.own_texts.several.prepared import targets_of
 from bertft_helpers.own_texts.several.report import confident_mistakes
 from bertft_helpers.own_texts.several.scores import compare_sets, scores_of_sets
 from bertft_helpers.own_texts.several.sources import load_several, read_several, set_names
 from bertft_helpers.own_texts.several.winner import choose_method
 from bertft_helpers.own_texts.trained import evaluate_file, label_file, open_trained
+from bertft_helpers.pretrained import load_encoder
 from bertft_helpers.reading.label_lists import LabelLists
 from bertft_helpers.reading.report import FOUND_OUT
 from bertft_helpers.serving.app import build_app
@@ -369,6 +372,17 @@ def test_what_is_kept_answers_from_its_folder(
             assert {one["label"]: one["score"] for one in classify([text])[0]} == pytest.approx(
                 dict(zip(NAMES, row.tolist(), strict=True)), abs=1e-5
             )
+
+
+def test_a_frozen_encoder_that_is_saved_is_told_as_it_will_be_used(given: Path, tmp_path: Path) -> None:
+    how = {"several": LISTS, "epochs": 1, "keep": "frozen-features", "precision": "bfloat16"}
+    record = run(settings_for(given / "texts.csv", given / "checkpoint", **how), tmp_path / "out")
+    labels = {part: targets_of(record.prepared, part) for part in PARTS}
+    in_float32 = baselines.frozen_features(load_encoder(given / "checkpoint"), record.prepared.examples, labels)
+    told = record.baselines[-1]
+    assert told.head is not None
+    assert in_float32.head is not None
+    np.testing.assert_array_equal(told.head.weight, in_float32.head.weight)
 
 
 def test_a_service_answers_with_labels_and_probabilities(given: Path) -> None:

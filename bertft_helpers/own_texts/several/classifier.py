@@ -11,9 +11,10 @@ import torch
 from scipy.special import expit
 
 from bertft_helpers.errors import DamagedFileError
-from bertft_helpers.inference import SEVERAL_LABELS, LabelSet, TextClassifier, prepare_all
+from bertft_helpers.inference import SEVERAL_LABELS, LabelSet, TextClassifier, TextReader, prepare_all
 from bertft_helpers.model_files.contents import read_config
 from bertft_helpers.model_files.thresholds import THRESHOLDS, read_thresholds, thresholds_file
+from bertft_helpers.own_texts.around import Around
 from bertft_helpers.own_texts.counted_words import CountedWords, holds_counted_words
 
 __all__ = ["HALF", "ONE_LABEL_ONLY", "WITHOUT_THRESHOLDS", "Scorer", "SeveralLabels", "gives_several"]
@@ -30,59 +31,30 @@ ONE_LABEL_ONLY = (
 )
 
 
-class Scorer(Protocol):
+class Scorer(TextReader, Protocol):
     """What gives each text a logit for each label: ``inference.TextClassifier`` or ``counted_words.CountedWords``."""
-
-    notes: list[str]
-
-    @property
-    def cut_after(self) -> int | None: ...
-
-    @property
-    def label_names(self) -> list[str]: ...
-
-    def prepare(self, text: str) -> str: ...
 
     def logits(self, texts: Sequence[str]) -> np.ndarray: ...
 
     def save(self, folder: str | Path, facts: Mapping[str, object], beside: Mapping[str, bytes]) -> None: ...
 
 
-class SeveralLabels:
+class SeveralLabels(Around[Scorer]):
     """Texts in, sets of labels and the probability of each label out.
 
     ``thresholds`` ``[labels]`` are the probabilities from which on a text gets a label.
     """
 
     def __init__(self, scorer: Scorer, thresholds: Sequence[float] | np.ndarray) -> None:
-        self.scorer = scorer
+        super().__init__(scorer)
         self.thresholds = np.asarray(thresholds, dtype=float)
-
-    @property
-    def notes(self) -> list[str]:
-        """What a person should know about the folder that it was loaded from."""
-        return self.scorer.notes
-
-    @property
-    def cut_after(self) -> int | None:
-        """Where texts are cut, in tokens; None where nothing is."""
-        return self.scorer.cut_after
-
-    @property
-    def label_names(self) -> list[str]:
-        """The labels, in the order of the logits."""
-        return self.scorer.label_names
-
-    def prepare(self, text: str) -> str:
-        """A text as it is read; ``predict`` does this itself."""
-        return self.scorer.prepare(text)
 
     def probabilities(self, texts: Sequence[str]) -> np.ndarray:
         """``[texts, labels]``. Raises as ``inference.prepare_all``."""
         texts = prepare_all(texts, self.prepare)
         if not texts:
             return np.empty((0, len(self.label_names)))
-        return expit(self.scorer.logits(texts))
+        return expit(self.classifier.logits(texts))
 
     def predict(self, texts: Sequence[str]) -> list[LabelSet]:
         """One set of labels per text, perhaps an empty one. Raises as ``inference.prepare_all``."""
@@ -98,7 +70,7 @@ class SeveralLabels:
     def save(self, folder: str | Path, facts: Mapping[str, object]) -> None:
         """Write the scorer's folder with the thresholds beside it, complete or not at all."""
         named = dict(zip(self.label_names, self.thresholds.tolist(), strict=True))
-        self.scorer.save(folder, facts, {THRESHOLDS: thresholds_file(named)})
+        self.classifier.save(folder, facts, {THRESHOLDS: thresholds_file(named)})
 
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "cpu", precision: str = "float32") -> SeveralLabels:

@@ -66,6 +66,8 @@ def conclude_several(
     winner = choose_method(targets_of(prepared, "validation"), ours.method, savable, settings.keep)
     kept = ours
     if winner.name != FINE_TUNED:
+        if winner.name == FROZEN and run["precision"] != "float32":
+            others[-1] = _frozen(prepared, settings.checkpoint, model.device, "float32")  # in which it will be used
         chosen = next(one for one in others if one.name == winner.name)
         scorer = classifier_of(chosen, prepared, settings, max_length, model.device)
         if isinstance(scorer, TextClassifier):
@@ -126,9 +128,14 @@ def _predict(scorer: TextClassifier | CountedWords, prepared: Prepared, part: st
 def _baselines(prepared: Prepared, checkpoint: str, device: torch.device, precision: str) -> list[Method]:
     texts = {part: list(prepared.parts[part]["text"]) for part in PARTS}
     labels = {part: targets_of(prepared, part) for part in PARTS}
-    encoder = load_encoder(checkpoint).to(device)  # type: ignore[arg-type]  # transformers hides that it is a method
     return [
         most_frequent_set(labels),
         counted_words(texts, labels),
-        frozen_features(encoder, prepared.examples, labels, precision, prepared.windows),
+        _frozen(prepared, checkpoint, device, precision),
     ]
+
+
+def _frozen(prepared: Prepared, checkpoint: str, device: torch.device, precision: str) -> Method:
+    encoder = load_encoder(checkpoint).to(device)  # type: ignore[arg-type]  # transformers hides that it is a method
+    labels = {part: targets_of(prepared, part) for part in PARTS}
+    return frozen_features(encoder, prepared.examples, labels, precision, prepared.windows)

@@ -9,12 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import expit
 
-from bertft_helpers import plots
 from bertft_helpers.metrics import Floats
 from bertft_helpers.own_texts.pages import render
 from bertft_helpers.own_texts.prepared import PARTS, share_cut
 from bertft_helpers.own_texts.record import TaskRecord
-from bertft_helpers.own_texts.report import FILTERS, Picture, lengths_picture, losses_picture, picture
+from bertft_helpers.own_texts.report import FILTERS, baselines_picture, lengths_picture, losses_picture
 from bertft_helpers.own_texts.several.dividing import Targets
 from bertft_helpers.own_texts.several.prepared import targets_of
 from bertft_helpers.own_texts.several.scores import RESAMPLES
@@ -68,7 +67,7 @@ def _contents(record: TaskRecord) -> dict[str, Any]:
         "pictures": {
             "lengths": lengths_picture(record),
             "losses": losses_picture(record),
-            "baselines": _baselines(results),
+            "baselines": baselines_picture(results, "micro_f1", "micro F1"),
         },
     }
 
@@ -87,11 +86,3 @@ def _mistakes(record: TaskRecord) -> list[dict[str, Any]]:
         }
         for one in found
     ]
-
-
-def _baselines(results: dict[str, Any]) -> Picture:
-    rows = [("fine-tuned", results["fine_tuned"]), *((row["name"], row) for row in results["baselines"])]
-    estimates = {name: (row["micro_f1"], *row["micro_f1_interval"]) for name, row in rows}
-    told = "; ".join(f"{name} {value:.3f} ({low:.3f} to {high:.3f})" for name, (value, low, high) in estimates.items())
-    figure = plots.intervals(estimates, "", "micro F1 on the test texts, with 95 % interval")
-    return picture(figure, f"Micro F1 with 95 % intervals: {told}.")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bertft_helpers.own_texts.prepared import PARTS, Prepared
-from bertft_helpers.own_texts.results import advice, versions
+from bertft_helpers.own_texts.results import verdict_on, versions
 from bertft_helpers.own_texts.several.baselines import Method
 from bertft_helpers.own_texts.several.prepared import targets_of
 from bertft_helpers.own_texts.several.scores import compare_sets, scores_of_sets
@@ -75,12 +75,4 @@ def judge(model_f1: float, compared: Sequence[Mapping[str, Any]], saved: str) ->
         f"micro F1 {model_f1:.3f} against {best['micro_f1']:.3f}, 95 % interval of the difference {low:+.3f} to "
         f"{high:+.3f}"
     )
-    if best["model_is"] == "better":
-        return f"Fine-tuning beat every baseline; the best of them is {best['name']} ({measured})."
-    if best["model_is"] == "worse":
-        found = f"Fine-tuning did NOT pay: the baseline {best['name']} did better ({measured})."
-        return f"{found} {advice(best['name'], saved)}"
-    return (
-        f"Fine-tuning did not clearly differ from the baseline {best['name']} ({measured}): "
-        "these test texts cannot tell the two apart, and the baseline costs less."
-    )
+    return verdict_on(best, measured, saved)
