@@ -385,6 +385,11 @@ def test_a_frozen_encoder_that_is_saved_is_told_as_it_will_be_used(given: Path, 
     np.testing.assert_array_equal(told.head.weight, in_float32.head.weight)
 
 
+def test_answers_in_16_bits_say_so(given: Path) -> None:
+    said = open_trained(given / "out", "cpu", "bfloat16").classifier.notes
+    assert [note for note in said if note.startswith("predicted in bfloat16")] != []
+
+
 def test_a_service_answers_with_labels_and_probabilities(given: Path) -> None:
     classifier = open_trained(given / "out", "cpu").classifier
     client = TestClient(build_app(classifier, "several", Limits(texts=5, rate=100), ["testserver"]))

@@ -47,6 +47,7 @@ class SeveralLabels(Around[Scorer]):
 
     def __init__(self, scorer: Scorer, thresholds: Sequence[float] | np.ndarray) -> None:
         super().__init__(scorer)
+        self.notes = scorer.notes  # the same list: what is said of the scorer later is said of this one
         self.thresholds = np.asarray(thresholds, dtype=float)
 
     def probabilities(self, texts: Sequence[str]) -> np.ndarray:
