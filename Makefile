@@ -5,7 +5,7 @@ READY := .venv/.ready
 NN ?=
 ARGS ?=
 
-.PHONY: run test quick lab lessons bench gpu site book web dist bundle links
+.PHONY: run test quick thorough lab lessons bench gpu site book web dist bundle links
 
 run: $(READY)  ## execute all lessons into build/
 	$(BIN)/bertft run --fast
@@ -19,6 +19,9 @@ test: $(READY)  ## everything that CI runs
 
 quick: $(READY)  ## the tests that take seconds
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m "not slow"
+
+thorough: $(READY)  ## what make test tries in part, in full: minutes more
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m thorough
 
 lab: $(READY)  ## open JupyterLab on the lessons
 	$(BIN)/jupyter lab --notebook-dir notebooks

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import itertools
-import multiprocessing
 import os
 import re
 import signal
@@ -16,16 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from forked import READY
 
 LONGEST = 300  # seconds, on a busy machine
-# Forked from a process that has imported and done nothing: quick, and without the threads that a fork does not copy.
-READY = multiprocessing.get_context("forkserver")
-READY.set_forkserver_preload(
-    [
-        *("bertft_helpers.own_texts.run", "bertft_helpers.own_texts.trained", "matplotlib.pyplot"),
-        *("bertft_helpers.series.execute.outcomes", "bertft_helpers.series.teach.workshop", "nbconvert"),
-    ]
-)
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 # Event of Python's audit -> where in its arguments the handle of the folder is that a bare name lies in.
 CHANGES = {"os.mkdir": 2, "os.remove": 1, "os.rmdir": 1, "os.rename": 2, "shutil.rmtree": 1}

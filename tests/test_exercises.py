@@ -6,15 +6,13 @@ Where test_wrong_answers has a list for a lesson, it tries the empty answers too
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 
 import nbformat
 import pytest
-from conftest import Silent
+from lessons_forked import run_smoke
 
-from bertft_helpers.series.catalogue import Lesson, find_lessons, plan_parameters
-from bertft_helpers.series.execute.runner import run_lessons
+from bertft_helpers.series.catalogue import Lesson, find_lessons
 from bertft_helpers.series.notebook import read_notebook
 from bertft_helpers.series.teach.editions import learners_copy
 
@@ -44,14 +42,8 @@ def test_the_stored_solutions_are_correct(lesson: Lesson) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lesson", UNLISTED, ids=lambda lesson: lesson.name)
-def test_an_empty_answer_is_told_not_yet_and_the_lesson_runs_on(lesson: Lesson, tmp_path: Path) -> None:
-    folder = tmp_path / "notebooks"
-    folder.mkdir()
-    shutil.copytree(NOTEBOOKS / "results", folder / "results")
-    nbformat.write(learners_copy(read_notebook(lesson.path)), folder / lesson.path.name)
-    parameters = plan_parameters(NOTEBOOKS, [lesson], "smoke")
-    (outcome,) = run_lessons([Lesson(folder / lesson.path.name)], parameters, tmp_path / "build", Silent())
-    assert outcome.ok, f"cell {outcome.cell}: {outcome.source}: {outcome.error}"
-    found = verdicts(tmp_path / "build" / lesson.path.name)
+def test_an_empty_answer_is_told_not_yet_and_the_lesson_runs_on(lesson: Lesson) -> None:
+    said = run_smoke(lesson, learners_copy(read_notebook(lesson.path)))
+    found = dict(VERDICT.findall("\n".join(cell.text for cell in said.values())))
     assert found.keys() == verdicts(lesson.path).keys()
     assert set(found.values()) == {"not yet"}, found

@@ -25,6 +25,7 @@ CORE = "batching config evaluation features inference losses metrics models opti
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.thorough,
     pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the oldest versions have wheels for Python 3.11"),
 ]
 

@@ -8,7 +8,6 @@ exercise, so that the lesson must run on with it. The lessons without a list are
 from __future__ import annotations
 
 import copy
-import shutil
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -16,10 +15,9 @@ from typing import NamedTuple
 import nbformat
 import pytest
 import yaml
-from conftest import Silent
+from lessons_forked import run_smoke
 
-from bertft_helpers.series.catalogue import Lesson, find_lessons, plan_parameters
-from bertft_helpers.series.execute.runner import run_lessons
+from bertft_helpers.series.catalogue import Lesson, find_lessons
 from bertft_helpers.series.notebook import read_notebook, tags
 from bertft_helpers.series.teach.editions import learners_copy
 
@@ -62,11 +60,6 @@ def with_wrong_answers(notebook: nbformat.NotebookNode, wrong: dict[str, list[Wr
     return answered
 
 
-def said(notebook: nbformat.NotebookNode, cell_id: str) -> str:
-    (cell,) = [cell for cell in notebook.cells if cell.id == cell_id]
-    return "".join(output.get("text", "") for output in cell.outputs)
-
-
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.number)
 def test_every_exercise_has_wrong_answers(lesson: Lesson) -> None:
     wrong = wrong_answers(lesson)
@@ -76,19 +69,11 @@ def test_every_exercise_has_wrong_answers(lesson: Lesson) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.number)
-def test_each_wrong_answer_gets_a_message_of_its_own(lesson: Lesson, tmp_path: Path) -> None:
+def test_each_wrong_answer_gets_a_message_of_its_own(lesson: Lesson) -> None:
     wrong = wrong_answers(lesson)
-    answered = with_wrong_answers(read_notebook(lesson.path), wrong)
-    folder = tmp_path / "notebooks"
-    folder.mkdir()
-    shutil.copytree(NOTEBOOKS / "results", folder / "results")
-    nbformat.write(answered, folder / lesson.path.name)
-    parameters = plan_parameters(NOTEBOOKS, [lesson], "smoke")
-    (outcome,) = run_lessons([Lesson(folder / lesson.path.name)], parameters, tmp_path / "build", Silent())
-    assert outcome.ok, f"cell {outcome.cell}: {outcome.source}: {outcome.error}"
-    ran = nbformat.read(tmp_path / "build" / lesson.path.name, as_version=4)
+    said = run_smoke(lesson, with_wrong_answers(read_notebook(lesson.path), wrong))
     for name, cases in wrong.items():
-        *messages, to_nothing = [said(ran, f"wrong-{name}-{number}") for number in range(len(cases) + 1)]
+        *messages, to_nothing = [said[f"wrong-{name}-{number}"].text for number in range(len(cases) + 1)]
         assert f"Exercise {name}: not yet" in to_nothing
         for case, message in zip(cases, messages, strict=True):
             assert f"Exercise {name}: not yet" in message, f"{case.answer}\nwas told: {message}"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import json
 import re
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from unittest import mock
 
 import pytest
@@ -26,6 +26,7 @@ COSTS = {"training_seconds", "training_processor_seconds", "processor_seconds", 
     "texts_per_second"
 }
 SmallDisk = Callable[[int], Disk]
+KILLED_IN_TURNS = 4
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,16 @@ def expected(given: Path) -> dict[str, object]:
 def labelling(given: Path, out: Path) -> dict[str, Any]:
     """What a labelling of the texts is asked for."""
     return {"folder": given / "run", "source": given / "texts.csv", "out": out, "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(given: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The changes that training makes when nothing happens to it: in its folder ``run`` and beside it."""
+    place = tmp_path_factory.mktemp("peace")
+    made = befallen(0, print, place, train, **small_run(given, place / "run"))
+    assert made is not None
+    assert not made.told
+    return made.changes
 
 
 def train(**wanted: Any) -> None:
@@ -73,22 +84,34 @@ def _without_costs(value: Any) -> Any:
     return [_without_costs(own) for own in value] if isinstance(value, list) else value
 
 
+def in_turns(number: int) -> pytest.MarkDecorator:
+    """So many turns share the work: ``make test`` takes the first, ``make thorough`` the others."""
+    turns = [0, *(pytest.param(turn, marks=pytest.mark.thorough) for turn in range(1, number))]
+    return pytest.mark.parametrize("turn", turns)
+
+
 @pytest.mark.slow
+@in_turns(KILLED_IN_TURNS)
 def test_a_kill_before_any_change_that_training_makes_ends_in_the_same_run(
-    given: Path, expected: dict[str, object], tmp_path: Path, report: Callable[[str, object], None]
+    turn: int,
+    given: Path,
+    expected: dict[str, object],
+    undisturbed: list[str],
+    tmp_path: Path,
+    report: Callable[[str, object], None],
 ) -> None:
     place = tmp_path / "killed"
     wanted = small_run(given, place / "run")
-    for number in itertools.count(1):
+    for number in range(1 + turn, len(undisturbed) + 1, KILLED_IN_TURNS):
         place.mkdir()
-        if not killed_before(number, place, train, **wanted):
-            break
+        assert killed_before(number, place, train, **wanted)
         train(**wanted)
         assert content_of(place / "run") == expected, f"after a kill before change {number}"
         assert [path.name for path in place.iterdir()] == ["run"]
         shutil.rmtree(place)
-    assert content_of(place / "run") == expected
-    report("changes on the disk that bertft train makes, killed (kill -9) before each: all end the same", number - 1)
+    report(
+        "changes on the disk that bertft train makes, killed (kill -9) before each: all end the same", len(undisturbed)
+    )
 
 
 @pytest.mark.slow
@@ -123,79 +146,61 @@ def reopen(run: Path) -> None:
 
 
 def first_of_each_file(changes: list[str]) -> dict[str, int]:
-    """The number of the first change, counted from 1, of each file and folder; all states are one."""
+    """The number of the first change of each file and folder in ``run``, counted from 1 there; all states are one."""
     numbered: dict[str, int] = {}
-    for number, change in enumerate(changes, 1):
+    for number, change in enumerate((change for change in changes if " run/" in change), 1):
         name = re.sub(r"state-\d+", "state", change.split(" ", 1)[1])
         numbered.setdefault(name, number)
     return numbered
 
 
-@pytest.fixture(scope="module")
-def moments(given: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
-    """The files that training makes in its folder, with the number of the change by which each begins."""
-    out = tmp_path_factory.mktemp("peace") / "run"
-    made = befallen(0, print, out, train, **small_run(given, out))
-    assert made is not None
-    assert not made.told
-    return first_of_each_file(made.changes)
+class Accident(NamedTuple):
+    """What happens to a run's folder, how it is undone, and what a command says of it (empty: any sentence)."""
 
-
-Tried = Callable[[Path, Callable[[], object], Callable[[], object]], list[str]]
+    happens: Callable[[], object]
+    undo: Callable[[], object]
+    told: str
 
 
 @pytest.fixture
-def tried(given: Path, expected: dict[str, object], moments: dict[str, int]) -> Tried:
-    """Train with an accident before each file in turn, undo it, call again: what was told, and the run is whole."""
-
-    def try_all(out: Path, accident: Callable[[], object], undo: Callable[[], object]) -> list[str]:
-        told = []
-        for name, number in moments.items():
-            made = befallen(number, accident, out, train, **small_run(given, out))
-            assert made is not None
-            told.append(made.told)
-            undo()
-            train(**small_run(given, out))
-            assert content_of(out) == expected, name
-            shutil.rmtree(out)
-        return told
-
-    return try_all
-
-
-@pytest.mark.slow
-def test_a_disk_that_fills_before_any_file_is_named_and_room_is_all_that_the_next_call_needs(
-    tried: Tried, small_disk: SmallDisk, report: Callable[[str, object], None]
-) -> None:
-    disk = small_disk(64 << 20)
+def accidents(small_disk: SmallDisk, tmp_path: Path) -> list[tuple[Path, Accident]]:
+    """A run's folder that is closed, one that is removed, one whose disk is full."""
+    disk, closed, removed = small_disk(64 << 20), tmp_path / "closed" / "run", tmp_path / "removed" / "run"
 
     def free() -> None:
         assert not [path for path in disk.path.rglob("*") if path.name.endswith(".draft")]
         disk.free()
 
-    told = tried(disk.path / "run", disk.fill, free)
-    assert [line for line in told if line and "No space left on device: '" not in line] == []
-    assert any(told)
-    report("files that bertft train writes, before each of which the disk filled: said, and gone on", len(told))
+    return [
+        (closed, Accident(partial(close, closed), partial(reopen, closed), "Permission denied: '")),
+        (removed, Accident(partial(shutil.rmtree, removed, True), lambda: None, "")),
+        (disk.path / "run", Accident(disk.fill, free, "No space left on device: '")),
+    ]
 
 
 @pytest.mark.slow
-def test_a_folder_closed_before_any_file_is_named_and_the_next_call_goes_on(
-    tried: Tried, tmp_path: Path, report: Callable[[str, object], None]
+@in_turns(3)
+def test_an_accident_before_any_file_is_told_in_a_sentence_and_the_next_call_goes_on(
+    turn: int,
+    given: Path,
+    expected: dict[str, object],
+    undisturbed: list[str],
+    accidents: list[tuple[Path, Accident]],
+    report: Callable[[str, object], None],
 ) -> None:
-    out = tmp_path / "run"
-    told = tried(out, functools.partial(close, out), functools.partial(reopen, out))
-    assert [line for line in told if line and "Permission denied: '" not in line] == []
-    assert any(told)
-    report("files that bertft train writes, before each of which its folder was closed", len(told))
-
-
-@pytest.mark.slow
-def test_a_folder_removed_before_any_file_is_told_in_a_sentence_and_the_next_call_begins_anew(
-    tried: Tried, tmp_path: Path, report: Callable[[str, object], None]
-) -> None:
-    out = tmp_path / "run"
-    told = tried(out, functools.partial(shutil.rmtree, out, True), lambda: None)
-    assert [line for line in told if "defect" in line] == []
-    assert any(told)
-    report("files that bertft train writes, before each of which its folder was removed", len(told))
+    """In three turns each accident happens before each file; in one turn each file meets one of them."""
+    moments = first_of_each_file(undisturbed)
+    in_turn = itertools.islice(itertools.cycle(accidents), turn, None)
+    heard = []
+    for (name, number), (out, accident) in zip(moments.items(), in_turn, strict=False):
+        made = befallen(number, accident.happens, out, train, **small_run(given, out))
+        assert made is not None
+        assert not made.told or accident.told in made.told, (name, made.told)
+        assert "defect" not in made.told, (name, made.told)
+        accident.undo()
+        train(**small_run(given, out))
+        assert content_of(out) == expected, name
+        shutil.rmtree(out)
+        heard += [accident.told] if made.told else []
+    assert set(heard) == {accident.told for _, accident in accidents}, "an accident that nobody noticed"
+    report("files that bertft train writes, before each of which its folder was closed, removed or full", len(moments))

@@ -30,7 +30,7 @@ from bertft_helpers.pretrained import load_tokenizer
 from bertft_helpers.reading.labels import order_names
 from bertft_helpers.reading.report import Format
 
-QUICK, THOROUGH = 100, 5_000  # 39 ms each on one core
+QUICK, THOROUGH = 200, 5_000  # 39 ms each on one core
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252")
 LETTERS = "abc äöüß£'\"\n,;|\t.!?-_0123456789"
 LABELS = st.sampled_from(
@@ -134,6 +134,7 @@ def test_texts_come_out_as_they_went_in(checkpoint: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_thousands_of_tables(checkpoint: Path, report: Callable[[str, object], None]) -> None:
     assert tried(THOROUGH, lambda table: look_at(table, checkpoint)) >= THOROUGH
     report("tables of every style looked at by a dry run", f"{THOROUGH:,}")
