@@ -34,7 +34,7 @@ class Said(NamedTuple):
 
 
 def run_smoke(lesson: Lesson, notebook: nbformat.NotebookNode) -> dict[str, Said]:
-    """``run_cells`` of a lesson, however it was changed, in its folder and with the parameters of the profile ``smoke``."""
+    """``run_cells`` of a lesson, as it is or changed, in its folder, at the size of the profile ``smoke``."""
     planned = plan_parameters(NOTEBOOKS, [lesson], "smoke").get(lesson.name, {})
     return run_cells(notebook, lesson.path.parent, planned)
 

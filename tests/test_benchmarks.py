@@ -21,6 +21,7 @@ from benchmarks.__main__ import TOPICS, main  # noqa: E402
 from benchmarks.pairs import OURS, Goal, Topic  # noqa: E402
 
 RESULTS = report.read_results()
+LONGEST = ("whole", "stories")  # of the topics, even in their tiny form
 MACHINE = {
     "processor": "Xeon",
     "instructions": ["avx2", "amx_bf16"],
@@ -121,7 +122,9 @@ def test_the_order_of_the_sides_turns_and_all_sides_of_a_round_have_its_seed(mon
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TOPICS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.thorough if name in LONGEST else ()) for name in TOPICS]
+)
 def test_every_side_of_every_topic_runs(name: str, tmp_path: Path) -> None:
     main(["--tiny", "--only", name, "--out", str(tmp_path)])
     (measured,) = report.read_results(tmp_path)[name].values()

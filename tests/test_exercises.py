@@ -6,6 +6,7 @@ Where test_wrong_answers has a list for a lesson, it tries the empty answers too
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import nbformat
@@ -23,14 +24,19 @@ UNLISTED = [lesson for lesson in LESSONS if lesson.number not in LISTED]
 VERDICT = re.compile(r"^Exercise (\w+): (correct|not yet)", flags=re.MULTILINE)
 
 
+def verdicts_in(texts: Iterable[str]) -> dict[str, str]:
+    """What checks said of exercises, by the exercise's name."""
+    return dict(VERDICT.findall("\n".join(texts)))
+
+
 def verdicts(path: Path) -> dict[str, str]:
-    texts = [
+    """Those among a notebook's stored outputs."""
+    return verdicts_in(
         output.get("text", "")
         for cell in nbformat.read(path, as_version=4).cells
         if cell.cell_type == "code"
         for output in cell.outputs
-    ]
-    return dict(VERDICT.findall("\n".join(texts)))
+    )
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
@@ -44,6 +50,6 @@ def test_the_stored_solutions_are_correct(lesson: Lesson) -> None:
 @pytest.mark.parametrize("lesson", UNLISTED, ids=lambda lesson: lesson.name)
 def test_an_empty_answer_is_told_not_yet_and_the_lesson_runs_on(lesson: Lesson) -> None:
     said = run_smoke(lesson, learners_copy(read_notebook(lesson.path)))
-    found = dict(VERDICT.findall("\n".join(cell.text for cell in said.values())))
+    found = verdicts_in(cell.text for cell in said.values())
     assert found.keys() == verdicts(lesson.path).keys()
     assert set(found.values()) == {"not yet"}, found

@@ -1,6 +1,6 @@
 """A workshop is built from the lessons: editions that run, schedules that fit, slides and a hand-out without a network.
 
-Three lessons are executed in each edition; with BERTFT_EVERY_LESSON=1 in the environment all of them.
+Three lessons are executed in each edition; by ``make thorough`` all of them.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from browser import open_browser
-from conftest import Silent, code, complete_lesson
+from conftest import code, complete_lesson
+from lessons_forked import run_smoke
 from nbformat import NotebookNode, v4
-from test_exercises import verdicts
+from test_exercises import verdicts, verdicts_in
 from test_publishing import recipes
 from typer.testing import CliRunner
 
 from bertft_helpers.cli.main import app
 from bertft_helpers.errors import UserError
 from bertft_helpers.inference import TextClassifier
-from bertft_helpers.series.catalogue import SERIES, Lesson, find_lessons, number_of, plan_parameters
-from bertft_helpers.series.execute.runner import run_lessons
+from bertft_helpers.series.catalogue import SERIES, Lesson, find_lessons, number_of
 from bertft_helpers.series.notebook import is_folded, read_notebook
 from bertft_helpers.series.teach.catch_up import write_catch_up
 from bertft_helpers.series.teach.editions import STUB, instructors_copy, learners_copy, stumbling_blocks, write_editions
@@ -40,7 +40,8 @@ ROOT = Path(__file__).parents[3]
 NOTEBOOKS = ROOT / "notebooks"
 GUIDE = (ROOT / "WORKSHOP.md").read_text(encoding="utf-8")
 EXECUTED = [
-    x for x in find_lessons(NOTEBOOKS) if os.environ.get("BERTFT_EVERY_LESSON") or x.number in ("05", "10", "17")
+    pytest.param(lesson, id=lesson.name, marks=() if lesson.number in ("05", "10", "17") else pytest.mark.thorough)
+    for lesson in find_lessons(NOTEBOOKS)
 ]
 EVERY_LESSON = {number_of(name): Lasting("A lesson?", 20.0, 1.0) for name in SERIES}
 
@@ -210,21 +211,12 @@ def editions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def executed(editions: Path, edition: str, lesson: Lesson, out: Path) -> dict[str, str]:
-    """The verdicts of a lesson of an edition after a run at the smoke profile, which must not stop anywhere."""
-    parameters = plan_parameters(NOTEBOOKS, [lesson], "smoke")
-    (outcome,) = run_lessons([Lesson(editions / edition / lesson.path.name)], parameters, out, Silent())
-    assert outcome.ok, f"cell {outcome.cell}: {outcome.source}: {outcome.error}"
-    return verdicts(out / lesson.path.name)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("lesson", EXECUTED, ids=lambda lesson: lesson.name)
+@pytest.mark.parametrize("lesson", EXECUTED)
 @pytest.mark.parametrize(("edition", "verdict"), [("learners", "not yet"), ("instructors", "correct")])
-def test_each_exercise_tells_a_stub_from_an_answer(
-    editions: Path, edition: str, verdict: str, lesson: Lesson, tmp_path: Path
-) -> None:
-    found = executed(editions, edition, lesson, tmp_path)
+def test_each_exercise_tells_a_stub_from_an_answer(editions: Path, edition: str, verdict: str, lesson: Lesson) -> None:
+    given_out = Lesson(editions / edition / lesson.place)
+    found = verdicts_in(cell.text for cell in run_smoke(given_out, read_notebook(given_out.path)).values())
     assert found.keys() == verdicts(lesson.path).keys()
     assert set(found.values()) == {verdict}
 
