@@ -8,7 +8,7 @@ import pytest
 from conftest import code, folded, text, write_lesson
 
 from bertft_helpers.series.catalogue import find_lessons, place_of, select_lessons
-from bertft_helpers.series.costs import Cost
+from bertft_helpers.series.costs import Cost, measured_costs
 from bertft_helpers.series.gates.anatomy import wrong_title
 from bertft_helpers.series.gates.check import check_folder
 from bertft_helpers.series.notebook import read_notebook
@@ -17,6 +17,9 @@ from bertft_helpers.series.site.landing import page_name, short_title
 from bertft_helpers.series.stamp import UNSTAMPED, setup_source, stamp_lessons
 from bertft_helpers.series.teach.editions import write_editions
 
+ROOT = Path(__file__).parents[2]
+MOST_MB = 2500  # of a free notebook's memory, for an application
+MOST_LINES = 120
 GITHUB = "git+https://github.com/ada/lessons@v1.2"
 LAST, TAGS, ANSWERS = "30_analyze_a_full_task.ipynb", "A2_tag_words.ipynb", "A3_answer_questions.ipynb"
 
@@ -104,3 +107,23 @@ def test_their_titles_and_pages_carry_the_letter(folder: Path) -> None:
     assert (short_title(tags), page_name(tags)) == ("A2 · Tag words", "applications/A2_tag_words")
     assert list(wrong_title(tags.name, read_notebook(tags.path))) == []
     assert list(wrong_title("A3_x", read_notebook(tags.path))) == [(1, "must be text that begins with '# A3 · '")]
+
+
+def test_lesson_00_leads_to_every_application() -> None:
+    first, *lessons = find_lessons(ROOT / "notebooks")
+    page = "\n".join(cell.source for cell in read_notebook(first.path).cells if cell.cell_type == "markdown")
+    applications = [lesson.place for lesson in lessons if lesson.number.startswith("A")]
+    assert len(applications) == 6
+    assert [place for place in applications if f"]({place})" not in page] == []
+
+
+def test_no_application_was_measured_above_its_memory() -> None:
+    measured = {number: cost.peak_mb for number, cost in measured_costs().items() if number.startswith("A")}
+    assert len(measured) == 6
+    assert max(measured.values()) <= MOST_MB
+
+
+@pytest.mark.parametrize("module", ["masking", "tagging", "answering", "similarity", "summarizing"])
+def test_the_module_of_an_application_is_read_in_one_go(module: str) -> None:
+    source = (ROOT / "bertft_helpers" / f"{module}.py").read_text(encoding="utf-8")
+    assert len(source.splitlines()) <= MOST_LINES
