@@ -15,7 +15,7 @@ file. Measured once, on very little: 150 texts of five desks, headlines alone an
 the training part of the bundled news by `shuffle(seed=0)`, each divided anew by three seeds into 88 or 90 to train on
 and 30 or 31 each to choose by and to test on; the bundled checkpoint, one thread of an AMD EPYC (avx512_bf16) that
 others used too, torch 2.13.0, transformers 5.23.0, 2026-11-28. SetFit was not installed and so not measured. Means over
-the seeds with 95 % bootstrap intervals; differences are paired by seed and judged by the policy of the studies.
+the seeds, lowest and highest in brackets; differences are paired by seed and judged by the policy of the studies.
 
 | texts | method | accuracy | macro F1 | seconds of processor time |
 |---|---|---|---|---:|

@@ -115,7 +115,7 @@ def _about(rows: pd.DataFrame, given: Division) -> str:
 
 
 def _table(rows: pd.DataFrame) -> Iterator[str]:
-    """Means over the seeds with 95 % bootstrap intervals, and median seconds."""
+    """Means over the seeds with Student's 95 % intervals, and median seconds."""
     yield f"| method | {' | '.join(SCORES.values())} | seconds of processor time |"
     yield "|---|---|---|---:|"
     found = [summarize(rows, ["method"], score).set_index("method") for score in SCORES]

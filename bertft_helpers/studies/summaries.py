@@ -18,23 +18,33 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from bertft_helpers.errors import UserError
-from bertft_helpers.evaluation import bootstrap_interval
 
-__all__ = ["Difference", "TooFewPairs", "Verdict", "compare", "holm", "judge", "paired_difference", "summarize"]
+__all__ = [
+    "Difference",
+    "TooFewPairs",
+    "Verdict",
+    "compare",
+    "holm",
+    "judge",
+    "mean_interval",
+    "paired_difference",
+    "summarize",
+]
 
 _LEVEL = 0.05  # the chance of one false finding or more in a family
 
 
 def summarize(rows: pd.DataFrame, by: Sequence[str], value: str = "accuracy", majority: float = 0.0) -> pd.DataFrame:
-    """One line per combination of ``by``: runs, mean, sd, bootstrap interval of the mean, minimum, failed share.
+    """One line per combination of ``by``: runs, mean, sd, the mean's ``low`` and ``high``, minimum, failed share.
 
-    A run failed when it raised (its value is missing) or did not get above ``majority``, the score of always answering
-    the largest class. Runs that raised count as failed and in nothing else. ``sd`` is the sample's, over seeds.
+    ``low`` and ``high`` are those of ``mean_interval``. A run failed when it raised (its value is missing) or did not
+    get above ``majority``, the score of always answering the largest class. Runs that raised count as failed and in
+    nothing else. ``sd`` is the sample's, over seeds.
     """
     lines = []
     for names, group in rows.groupby(list(by), sort=False, dropna=False):
         values = group[value].dropna().to_numpy(dtype=float)
-        low, high = bootstrap_interval(values) if len(values) else (np.nan, np.nan)
+        low, high = mean_interval(values)
         lines.append(
             {
                 **dict(zip(by, names, strict=True)),
@@ -48,6 +58,18 @@ def summarize(rows: pd.DataFrame, by: Sequence[str], value: str = "accuracy", ma
             }
         )
     return pd.DataFrame(lines)
+
+
+def mean_interval(values: ArrayLike) -> tuple[float, float]:
+    """Student's 95 % interval of the mean of ``values`` ``[runs]``.
+
+    Fewer than two show no spread: then both ends are NaN, which plots leave out.
+    """
+    values = np.asarray(values, dtype=float)
+    if len(values) < 2:
+        return np.nan, np.nan
+    mean, reach = float(values.mean()), _reach(_standard_error(values), len(values))
+    return mean - reach, mean + reach
 
 
 class TooFewPairs(UserError):
@@ -69,12 +91,12 @@ class Difference:
     @property
     def low(self) -> float:
         """The lower end of the interval."""
-        return self.mean - self._reach
+        return self.mean - _reach(self.error, self.pairs)
 
     @property
     def high(self) -> float:
         """The upper end of the interval."""
-        return self.mean + self._reach
+        return self.mean + _reach(self.error, self.pairs)
 
     def p_above(self, bound: float) -> float:
         """How probable a mean as high as this would be if the true one were ``bound`` (one-sided t test)."""
@@ -86,10 +108,6 @@ class Difference:
         """The same difference, the other way round."""
         return dataclasses.replace(self, mean=-self.mean)
 
-    @property
-    def _reach(self) -> float:
-        return float(stats.t.ppf(0.975, self.pairs - 1)) * self.error
-
 
 def paired_difference(first: ArrayLike, second: ArrayLike, lost: int = 0) -> Difference:
     """``first - second``, paired: both ``[seeds]`` in the same order of seeds.
@@ -99,8 +117,7 @@ def paired_difference(first: ArrayLike, second: ArrayLike, lost: int = 0) -> Dif
     differences = np.asarray(first, dtype=float) - np.asarray(second, dtype=float)
     if differences.ndim != 1 or len(differences) < 2:
         raise TooFewPairs(f"{differences.size} pairs: at least two seeds are needed to see a spread")
-    error = float(differences.std(ddof=1)) / np.sqrt(len(differences))
-    return Difference(float(differences.mean()), error, len(differences), lost)
+    return Difference(float(differences.mean()), _standard_error(differences), len(differences), lost)
 
 
 def compare(
@@ -172,6 +189,16 @@ def holm(p_values: Sequence[float]) -> list[float]:
     corrected = np.empty(len(order))
     corrected[order] = np.minimum(np.maximum.accumulate(steps), 1)
     return corrected.tolist()
+
+
+def _standard_error(values: np.ndarray) -> float:
+    """Of the mean of ``values`` ``[runs]``."""
+    return float(values.std(ddof=1) / np.sqrt(len(values)))
+
+
+def _reach(error: float, runs: int) -> float:
+    """How far Student's 95 % interval reaches to each side of a mean of so many runs."""
+    return float(stats.t.ppf(0.975, runs - 1)) * error
 
 
 def _p(value: float) -> str:

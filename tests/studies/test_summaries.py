@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from bertft_helpers.studies.summaries import compare, holm, judge, paired_difference, summarize
+from bertft_helpers.studies.summaries import compare, holm, judge, mean_interval, paired_difference, summarize
 
 ROWS = pd.DataFrame(
     {
@@ -24,10 +24,30 @@ def test_a_summary_by_hand() -> None:
     assert first["mean"] == pytest.approx(0.83)
     assert first["sd"] == pytest.approx(np.sqrt((0.03**2 + 0.01**2 + 0.01**2 + 0.03**2) / 3))
     assert first["minimum"] == 0.80
-    assert first["low"] < 0.83 < first["high"]
     assert first["failed"] == 0.0
     assert second["failed"] == 0.5  # one below the majority class, one that raised
     assert second["mean"] == pytest.approx((0.90 + 0.20 + 0.94) / 3)
+
+
+def test_the_band_of_a_mean_is_students() -> None:
+    first, second = summarize(ROWS, ["rate"]).to_dict("records")
+    reach = 3.182446 * np.sqrt(0.002 / 3 / 4)  # t with 3 degrees of freedom, 0.975; squares sum to 0.002
+    assert (first["low"], first["high"]) == pytest.approx((0.83 - reach, 0.83 + reach))
+    finished = [0.90, 0.20, 0.94]  # the run that raised takes no part
+    expected = stats.ttest_1samp(finished, 0).confidence_interval(0.95)
+    assert (second["low"], second["high"]) == pytest.approx((expected.low, expected.high))
+
+
+def test_one_run_has_a_mean_and_no_band() -> None:
+    one, none = summarize(ROWS.loc[[0, 6]], ["rate"]).to_dict("records")
+    assert one["mean"] == 0.80
+    assert np.isnan([one["sd"], one["low"], one["high"]]).all()
+    assert np.isnan([none["mean"], none["low"], none["high"]]).all()
+    assert np.isnan(mean_interval([0.80])).all()
+
+
+def test_runs_that_agree_have_a_band_of_no_width() -> None:
+    assert mean_interval([0.5, 0.5, 0.5]) == (0.5, 0.5)
 
 
 def test_a_paired_difference_has_the_interval_of_scipys_paired_t_test() -> None:
