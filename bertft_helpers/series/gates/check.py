@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from bertft_helpers.series.gates import anatomy, outputs
+from bertft_helpers.series.gates import anatomy, outputs, told
 from bertft_helpers.series.gates.folder import find_all
 from bertft_helpers.series.notebook import read_notebook
 
@@ -48,7 +48,7 @@ def check_lesson(path: Path, gates: Sequence[Gate] = PAGE_GATES) -> list[Problem
     except ValueError as error:
         return [Problem(path.name, None, str(error))]
     found = [finding for gate in gates for finding in _apply(gate, notebook)]
-    for gate in anatomy.NAMED_GATES:
+    for gate in (*anatomy.NAMED_GATES, told.unprinted_number):
         found += gate(path.stem, notebook)
     return [Problem(path.name, cell, text) for cell, text in found]
 
