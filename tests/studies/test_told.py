@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bertft_helpers.series.gates.told import JUDGING
+from bertft_helpers.series.notebook import read_notebook
 from bertft_helpers.studies.catalogue import STUDIES, stored_results
 from bertft_helpers.studies.families import verdicts_of
 from bertft_helpers.studies.overview import studies_text
@@ -22,6 +24,12 @@ def test_the_list_of_the_studies_is_current_and_its_sum_is_that_of_its_lines() -
     assert {name: int(runs) for name, runs, *_ in lines} == {name: len(stored_results(name)) for name in STUDIES}
     hours = float(re.search(r"took ([\d.]+) hours", stored)[1])
     assert hours * 60 == pytest.approx(sum(int(minutes) for *_, minutes in lines), abs=0.5 * len(lines) + 3)
+
+
+def test_lessons_25_to_30_know_no_other_interval_over_seeds_than_students() -> None:
+    for number in JUDGING:
+        (lesson,) = (ROOT / "notebooks").glob(f"{number}_*.ipynb")
+        assert "bootstrap" not in "\n".join(cell.source for cell in read_notebook(lesson).cells), lesson.name
 
 
 def test_the_readme_tells_quick_training_as_it_was_stored() -> None:
