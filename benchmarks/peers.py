@@ -7,6 +7,7 @@ the same test texts, each in a process of its own. Nothing is downloaded that th
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 from collections.abc import Iterator, Sequence
 from typing import Annotated
@@ -14,8 +15,19 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from benchmarks.pairs import own_process
-from benchmarks.recipes import OURS, PADDED_TO, RECIPES, SCRIPT, SETFIT, SVM, Division, division_of, measure
+from benchmarks.pairs import Row, own_process
+from benchmarks.recipes import (
+    OURS,
+    PADDED_TO,
+    PAIRS_A_TEXT,
+    RECIPES,
+    SCRIPT,
+    SETFIT,
+    SVM,
+    Division,
+    division_of,
+    measure,
+)
 from bertft_helpers.cli.console import answer, reported, say
 from bertft_helpers.cli.own_texts import Delimiter, Encoding, LabelColumn, NoHeader, Quoting, TextColumn
 from bertft_helpers.errors import first_line
@@ -90,15 +102,22 @@ def run_seeds(settings: TaskSettings, seeds: int, methods: Sequence[str]) -> tup
     max_length = min(settings.max_length, tokenizer.model_max_length)
     for line in (reading.summary(), *reading.notes):
         say(line)
-    rows = []
+    rows: list[Row] = []
     for seed in range(seeds):
         own = dataclasses.replace(settings, seed=seed)
         given = division_of(prepare_for(own, dataset, tokenizer, max_length))
         for method in methods:
             say(f"seed {seed}: {method}")
+            recipe = RECIPES[method]
+            if method == SETFIT:
+                recipe = functools.partial(recipe, seconds=_seconds(rows, OURS, seed))
             with own_process() as process:
-                rows += process.submit(measure, method, own, given).result()
+                rows += process.submit(measure, recipe, own, given).result()
     return pd.DataFrame(rows), given
+
+
+def _seconds(rows: Sequence[Row], method: str, seed: int) -> float:
+    return next(row["seconds"] for row in rows if (row["method"], row["seed"]) == (method, seed))
 
 
 def page(rows: pd.DataFrame, given: Division, missing: str = "") -> str:
@@ -134,6 +153,8 @@ def _findings(rows: pd.DataFrame, given: Division, missing: str) -> Iterator[str
     yield f"- {CAVEAT}"
     if len(given.labels["test"]) < SMALL_TEST:
         yield f"- {FEW_TEXTS.format(count=len(given.labels['test']))}"
+    if "pairs" in rows:
+        yield f"- {_about_pairs(rows['pairs'].dropna())}"
     if missing:
         yield f"- {SETFIT} was left out ({missing}); `pip install setfit` brings it."
 
@@ -156,6 +177,13 @@ def _about_time(rows: pd.DataFrame) -> str:
     return (
         f"{SVM} took {took} {share:.1%} of the processor time of `{OURS}` with the same seed. Seconds are of learning "
         f"and answering; those of `{OURS}`, a whole command, also of reading, three baselines, temperature and report."
+    )
+
+
+def _about_pairs(shares: pd.Series) -> str:
+    return (
+        f"{SETFIT} was given the processor time of `{OURS}` with the same seed: enough for {shares.min():.0%} to "
+        f"{shares.max():.0%} of its {PAIRS_A_TEXT} pairs a text."
     )
 
 

@@ -6,11 +6,12 @@ None of them downloads anything; all run on the CPU, where seconds of processor 
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from datasets import Dataset
@@ -36,9 +37,13 @@ from bertft_helpers.pretrained import find_checkpoint, load_tokenizer
 from bertft_helpers.resume.processes import Processes
 from bertft_helpers.runtime import quiet_libraries
 
+if TYPE_CHECKING:
+    from setfit import Trainer as SetFitTrainer
+
 STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0)  # C of the SVM, the inverse of regularisation
 PADDED_TO = 128  # tokens: max_seq_length of run_classification.py, to which it pads every text
 PAIRS_A_TEXT = 40  # SetFit: 20 of equal and 20 of different labels, as in its paper (Tunstall et al. 2022)
+STEPS_TIMED = 10  # of SetFit, before it is known how many fit into the time
 
 
 class Division(NamedTuple):
@@ -114,36 +119,51 @@ def linear_svm(settings: TaskSettings, given: Division) -> list[Row]:
     return [_scored(SVM, given, best.predict(counted["test"]))]
 
 
-def setfit(settings: TaskSettings, given: Division) -> list[Row]:
-    """SetFit at its defaults (one epoch of pairs, then a logistic regression), but for 40 pairs a text and not all."""
+def setfit(settings: TaskSettings, given: Division, seconds: float = math.inf) -> list[Row]:
+    """SetFit at its defaults (one epoch of pairs, then a logistic regression), but for 40 pairs a text and not all.
+
+    Of these it learns from as many as ``seconds`` of processor time allow, a few steps that are timed first included;
+    ``pairs`` of the row is their share.
+    """
+    watch = Stopwatch("processor")
+    with tempfile.TemporaryDirectory() as out:
+        tried = _setfit_trainer(settings, given, STEPS_TIMED, out)
+        started = watch.seconds
+        tried.train_embeddings(given.texts["train"], given.labels["train"])
+        a_step = (watch.seconds - started) / STEPS_TIMED
+        wished = math.ceil(PAIRS_A_TEXT * len(given.texts["train"]) / tried.args.embedding_batch_size)
+        steps = max(1, int(min(wished, (seconds - watch.seconds) / a_step)))
+        trainer = _setfit_trainer(settings, given, steps, out)
+        trainer.train()
+    answers = np.asarray(trainer.model.predict(given.texts["test"], as_numpy=True))
+    return [{**_scored(SETFIT, given, answers), "pairs": steps / wished}]
+
+
+def _setfit_trainer(settings: TaskSettings, given: Division, steps: int, out: str) -> SetFitTrainer:
     from sentence_transformers import SentenceTransformer
-    from setfit import SetFitModel
-    from setfit import Trainer as SetFitTrainer
-    from setfit import TrainingArguments as SetFitArguments
+    from setfit import SetFitModel, Trainer, TrainingArguments
 
     set_seed(settings.seed)
     body = SentenceTransformer(str(find_checkpoint(settings.checkpoint)), device="cpu")
-    model = SetFitModel(model_body=body, model_head=LogisticRegression())
+    arguments = TrainingArguments(
+        out,
+        num_iterations=PAIRS_A_TEXT // 2,
+        max_steps=steps,
+        seed=settings.seed,
+        save_strategy="no",
+        report_to="none",
+        show_progress_bar=False,
+    )
     table = Dataset.from_dict({"text": given.texts["train"], "label": given.labels["train"]})
-    with tempfile.TemporaryDirectory() as out:
-        arguments = SetFitArguments(
-            out,
-            num_iterations=PAIRS_A_TEXT // 2,
-            seed=settings.seed,
-            save_strategy="no",
-            report_to="none",
-            show_progress_bar=False,
-        )
-        SetFitTrainer(model, arguments, train_dataset=table).train()
-    return [_scored(SETFIT, given, np.asarray(model.predict(given.texts["test"], as_numpy=True)))]
+    return Trainer(SetFitModel(model_body=body, model_head=LogisticRegression()), arguments, train_dataset=table)
 
 
-def measure(method: str, settings: TaskSettings, given: Division) -> list[Row]:
-    """The rows of a method, with its seed and the seconds of processor time that learning and answering took."""
+def measure(recipe: Recipe, settings: TaskSettings, given: Division) -> list[Row]:
+    """The rows of a recipe, with its seed and the seconds of processor time that learning and answering took."""
     quiet_libraries()
     watch = Stopwatch("processor")
     with contextlib.redirect_stdout(sys.stderr):  # SetFit prints its losses; the table stands alone
-        rows = RECIPES[method](settings, given)
+        rows = recipe(settings, given)
     seconds = watch.seconds
     return [{**row, "seed": settings.seed, "seconds": seconds} for row in rows]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from own_data import labelled_rows, settings_for, tiny_checkpoint, write_csv
 from typer.testing import CliRunner
 
 from benchmarks import peers
-from benchmarks.recipes import OURS, SCRIPT, SETFIT, SVM, TUNED, Division, bertft_train, division_of, setfit
+from benchmarks.recipes import OURS, SCRIPT, SETFIT, SVM, TUNED, Division, Recipe, bertft_train, division_of, setfit
 from bertft_helpers.errors import RunError
 from bertft_helpers.own_texts.prepared import prepare_for
 from bertft_helpers.own_texts.settings import TaskSettings
@@ -66,9 +67,9 @@ def test_all_methods_learn_from_and_answer_the_same_texts(asked: TaskSettings, m
     def here() -> Iterator[SimpleNamespace]:
         yield SimpleNamespace(submit=submit)
 
-    def submit(work, method: str, settings: TaskSettings, texts: Division) -> SimpleNamespace:
+    def submit(work, recipe: Recipe, settings: TaskSettings, texts: Division) -> SimpleNamespace:
         given[settings.seed].append(texts)
-        rows = work(method, settings, texts)
+        rows = work(recipe, settings, texts)
         return SimpleNamespace(result=lambda: rows)
 
     monkeypatch.setattr(peers, "own_process", here)
@@ -95,10 +96,11 @@ def test_bertft_train_on_other_texts_than_its_peers_is_refused(asked: TaskSettin
 
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("setfit") is None, reason="setfit is not installed: pip install setfit")
-def test_setfit_answers_the_same_texts(asked: TaskSettings) -> None:
-    (row,) = setfit(asked, division(asked))
-    assert row["method"] == SETFIT
-    assert 0 <= row["accuracy"] <= 1
+def test_setfit_answers_the_same_texts_and_learns_no_longer_than_it_may(asked: TaskSettings) -> None:
+    (whole,), (short,) = setfit(asked, division(asked)), setfit(asked, division(asked), seconds=0.0)
+    assert whole["method"] == SETFIT
+    assert 0 <= whole["accuracy"] <= 1
+    assert (whole["pairs"], short["pairs"]) == (1.0, 1 / 30)  # 40 pairs for each of 12 texts are 30 steps of 16
 
 
 def test_the_page_pairs_by_seed_and_gives_means() -> None:
@@ -120,6 +122,30 @@ def test_a_peer_that_took_longer_is_told() -> None:
     rows = runs(ours=[0.8, 0.9], svm=[0.7, 0.8])
     rows.loc[(rows["method"] == SVM) & (rows["seed"] == 1), "seconds"] = 15.0
     assert f"{SVM} took MORE TIME, up to 150.0% of the processor time" in peers.page(rows, TWO_TEXTS)
+
+
+def test_setfit_is_given_the_time_of_the_same_seed(asked: TaskSettings, monkeypatch) -> None:
+    given: dict[int, float] = {}
+
+    def take(recipe: Recipe, settings: TaskSettings, texts: Division) -> list[dict[str, object]]:
+        if not isinstance(recipe, functools.partial):
+            return [{"method": OURS, "seed": settings.seed, "seconds": 5.0 + settings.seed}]
+        given[settings.seed] = recipe.keywords["seconds"]
+        return [{"method": SETFIT, "seed": settings.seed, "seconds": 1.0}]
+
+    @contextmanager
+    def here() -> Iterator[SimpleNamespace]:
+        yield SimpleNamespace(submit=lambda work, *rest: SimpleNamespace(result=lambda: take(*rest)))
+
+    monkeypatch.setattr(peers, "own_process", here)
+    peers.run_seeds(asked, 2, [OURS, SETFIT])
+    assert given == {0: 5.0, 1: 6.0}
+
+
+def test_how_far_setfit_came_is_told() -> None:
+    rows = runs(ours=[0.8, 0.9], svm=[0.7, 0.8])
+    rows["pairs"] = np.where(rows["method"] == SVM, np.nan, rows["seed"].map({0: 0.25, 1: 1.0}))
+    assert "enough for 25% to 100% of its 40 pairs a text" in peers.page(rows, TWO_TEXTS)
 
 
 def test_without_setfit_one_sentence_says_that_it_was_left_out(monkeypatch) -> None:
