@@ -52,10 +52,14 @@ class Prediction(NamedTuple):
 
 
 class LabelSet(NamedTuple):
-    """The labels of a text, perhaps none, and the probability of every label by name; they don't add up to 1."""
+    """The labels of a text, perhaps none, and the probability of every label by name; they don't add up to 1.
+
+    ``further`` is what else was asked for, by the name of its column.
+    """
 
     labels: list[str]
     probabilities: dict[str, float]
+    further: Mapping[str, object] = MappingProxyType({})
 
 
 class TextReader(Protocol):

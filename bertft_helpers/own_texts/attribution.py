@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, cast
 
 import torch
@@ -15,8 +15,9 @@ from bertft_helpers.first_token import first_token_only
 from bertft_helpers.inference import batches_within
 from bertft_helpers.losses import forward_logits
 
-__all__ = ["POINTS", "WordShare", "log_odds", "shares_of", "without_words", "word_shares"]
+__all__ = ["POINTS", "Odds", "WordShare", "log_odds", "log_odds_alone", "shares_of", "without_words", "word_shares"]
 
+Odds = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # as log_odds, with a label for each text
 POINTS = 8  # on the way from the masked text to the text
 
 
@@ -37,6 +38,11 @@ def log_odds(logits: torch.Tensor, label: int | torch.Tensor) -> torch.Tensor:
     labels = torch.as_tensor(label, device=logits.device).reshape(-1, 1)
     own = torch.arange(logits.shape[1], device=logits.device) == labels  # [texts or 1, labels]
     return (logits * own).sum(dim=1) - torch.logsumexp(logits.masked_fill(own, -torch.inf), dim=1)
+
+
+def log_odds_alone(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """ln(p / (1 - p)) ``[texts]`` of a label for each text, where a label's p is the sigmoid of its own logit."""
+    return logits.gather(1, labels.reshape(-1, 1)).squeeze(1)
 
 
 def word_shares(
@@ -66,10 +72,12 @@ def shares_of(
     token_budget: int = 1024,
     temperature: float = 1.0,
     points: int = POINTS,
+    odds: Odds = log_odds,
 ) -> list[list[WordShare]]:
     """What ``word_shares`` gives for each of some texts with a label each, in batches of ``token_budget`` tokens.
 
-    Texts are cut by ``policy`` (``batching.truncate``), and logits divided by ``temperature``.
+    Texts are cut by ``policy`` (``batching.truncate``), and logits divided by ``temperature``; ``odds`` are what is
+    shared out.
     """
     device = next(model.parameters()).device
     encoded = tokenizer(list(texts), verbose=False)
@@ -79,14 +87,20 @@ def shares_of(
     for rows in batches_within([len(own) for own in ids], token_budget):
         batch = move_batch(pad_batch([{"input_ids": ids[row]} for row in rows], tokenizer.pad_token_id), device)
         of_batch = torch.tensor([labels[row] for row in rows], device=device)
-        pieces = _piece_shares(model, batch, of_batch, tokenizer.mask_token_id, temperature, points)
+        pieces = _piece_shares(model, batch, of_batch, tokenizer.mask_token_id, temperature, points, odds)
         for row, own in zip(rows, pieces.tolist(), strict=True):
             found[row] = _by_word(texts[row], encoded, row, kept[row], own)
     return found
 
 
 def _piece_shares(
-    model: PreTrainedModel, batch: Batch, labels: torch.Tensor, mask_id: int, temperature: float, points: int
+    model: PreTrainedModel,
+    batch: Batch,
+    labels: torch.Tensor,
+    mask_id: int,
+    temperature: float,
+    points: int,
+    odds: Odds,
 ) -> torch.Tensor:
     """The share of each piece ``[texts, length]``; [CLS], [SEP] and padding have 0."""
     table = cast(nn.Embedding, model.get_input_embeddings())
@@ -100,7 +114,7 @@ def _piece_shares(
         between = (masked + (point + 0.5) / points * way).requires_grad_()
         with _without_dropout(model), _reading(table, between), first_token_only(model):
             logits = forward_logits(model, batch) / temperature
-        summed += torch.autograd.grad(log_odds(logits, labels).sum(), between)[0]
+        summed += torch.autograd.grad(odds(logits, labels).sum(), between)[0]
     return (summed / points * way).sum(dim=-1)
 
 

@@ -88,6 +88,12 @@ class CountedWords:
         """
         return [self._word_shares(text, label) for text, label in zip(texts, labels, strict=True)]
 
+    def asked_alone(self, label: int) -> CountedWords:
+        """A classifier that says no or yes to one label, whose probability is the sigmoid of the label's logit."""
+        weight, bias = self.head.weight[label], self.head.bias[label]
+        head = LinearHead(np.stack([np.zeros_like(weight), weight]), np.array([0.0, bias]))
+        return CountedWords(self.counter, head, ["no", "yes"], temperature=self.temperature)
+
     def _word_shares(self, text: str, label: int) -> list[WordShare]:
         shares = self._term_shares(text, label)
         spans = [match.span() for match in re.finditer(self.counter.token_pattern, text)]

@@ -11,12 +11,22 @@ import torch
 from bertft_helpers.errors import UserError
 from bertft_helpers.inference import TextClassifier
 from bertft_helpers.long_texts import without_middle
-from bertft_helpers.own_texts.attribution import WordShare, log_odds, without_words
+from bertft_helpers.own_texts.attribution import Odds, WordShare, log_odds, without_words
 from bertft_helpers.own_texts.counted_words import CountedWords
-from bertft_helpers.own_texts.explaining import explainer_of, told, words_among
+from bertft_helpers.own_texts.explaining import Explainer, explainer_of, told, words_among
 from bertft_helpers.own_texts.prepared import Prepared
 
-__all__ = ["DELETED", "DRAWS", "EXAMINED", "SHOWN", "Deletion", "check_by_deletion", "explained_test_texts"]
+__all__ = [
+    "DELETED",
+    "DRAWS",
+    "EXAMINED",
+    "SHOWN",
+    "Deletion",
+    "check_by_deletion",
+    "drawn_of",
+    "explained_answers",
+    "explained_test_texts",
+]
 
 DELETED, DRAWS = 3, 5  # words that are deleted of a text, and draws of as many at random
 EXAMINED, SHOWN = 24, 6  # test texts for a report: each costs some 24 predictions
@@ -46,18 +56,22 @@ def check_by_deletion(
     shares: Sequence[Sequence[WordShare]],
     words: int = DELETED,
     draws: int = DRAWS,
+    odds: Odds = log_odds,
 ) -> Deletion | None:
-    """Delete words from prepared texts, of which ``labels`` are the answers; None where no text has more words."""
+    """Delete words from prepared texts, of which ``labels`` are the answers; None where no text has more words.
+
+    ``odds`` are those of an answer's probability.
+    """
     rows = [row for row in range(len(texts)) if len(words_among(shares[row])) > words]
     if not rows:
         return None
     given, answers = [texts[row] for row in rows], np.array([labels[row] for row in rows])
     candidates = [words_among(shares[row]) for row in rows]
-    before = _probabilities(classifier, given, answers)
+    before = _probabilities(classifier, given, answers, odds)
 
     def fall(chosen: Sequence[Sequence[WordShare]]) -> float:
         shorter = [without_words(text, own) for text, own in zip(given, chosen, strict=True)]
-        return float((before - _probabilities(classifier, shorter, answers)).mean())
+        return float((before - _probabilities(classifier, shorter, answers, odds)).mean())
 
     highest = fall([sorted(own, key=lambda word: -word.share)[:words] for own in candidates])
     generators = [np.random.default_rng(seed) for seed in range(draws)]
@@ -68,10 +82,12 @@ def check_by_deletion(
     return Deletion(len(rows), words, highest, drawn)
 
 
-def _probabilities(classifier: TextClassifier | CountedWords, texts: Sequence[str], labels: np.ndarray) -> np.ndarray:
+def _probabilities(
+    classifier: TextClassifier | CountedWords, texts: Sequence[str], labels: np.ndarray, odds: Odds
+) -> np.ndarray:
     """Of each text's own label, ``[texts]``."""
     logits = torch.from_numpy(classifier.logits(texts)) / classifier.temperature
-    return log_odds(logits, torch.from_numpy(labels)).sigmoid().numpy()
+    return odds(logits, torch.from_numpy(labels)).sigmoid().numpy()
 
 
 def explained_test_texts(
@@ -85,11 +101,27 @@ def explained_test_texts(
         explain = explainer_of(classifier)
     except UserError:
         return None
-    part = prepared.parts["test"]
-    rows = sorted(np.random.default_rng(0).permutation(len(part))[:EXAMINED].tolist())
-    texts, labels = [without_middle(part["text"][row]) for row in rows], [int(answers[row]) for row in rows]
+    rows = drawn_of(len(prepared.parts["test"]))
+    return explained_answers(classifier, explain, prepared, rows, [int(answers[row]) for row in rows])
+
+
+def drawn_of(count: int) -> list[int]:
+    """The numbers of ``EXAMINED`` of ``count`` answers, the same at every call; of all where there are fewer."""
+    return sorted(np.random.default_rng(0).permutation(count)[:EXAMINED].tolist())
+
+
+def explained_answers(
+    classifier: TextClassifier | CountedWords,
+    explain: Explainer,
+    prepared: Prepared,
+    rows: Sequence[int],
+    labels: Sequence[int],
+    odds: Odds = log_odds,
+) -> dict[str, Any]:
+    """The check on test texts, ``rows``, with an answer each, and the words of the first few; ready for JSON."""
+    texts = [without_middle(prepared.parts["test"]["text"][row]) for row in rows]
     shares = explain(texts, labels)
-    found = check_by_deletion(classifier, texts, labels, shares)
+    found = check_by_deletion(classifier, texts, labels, shares, odds=odds)
     shown = list(zip(rows, labels, shares, strict=True))[:SHOWN]
     return {
         "deletion": None if found is None else {**found._asdict(), "holds": found.holds},

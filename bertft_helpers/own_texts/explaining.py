@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 import torch
 
 from bertft_helpers.errors import UserError
-from bertft_helpers.inference import Classifier, Prediction, TextClassifier
+from bertft_helpers.inference import Classifier, Prediction, TextClassifier, TextReader
 from bertft_helpers.long_texts import without_middle
 from bertft_helpers.own_texts.around import Around
-from bertft_helpers.own_texts.attribution import POINTS, WordShare, shares_of
+from bertft_helpers.own_texts.attribution import POINTS, Odds, WordShare, log_odds, shares_of
 from bertft_helpers.own_texts.counted_words import CountedWords
 from bertft_helpers.own_texts.onnx_model import OnnxModel
 from bertft_helpers.runtime import mixed_precision
@@ -23,6 +23,8 @@ __all__ = [
     "Explaining",
     "cost_of",
     "explainer_of",
+    "require_network",
+    "shares_in_network",
     "told",
     "words_among",
 ]
@@ -43,6 +45,12 @@ def explainer_of(classifier: Classifier) -> Explainer:
     if isinstance(classifier, CountedWords):
         classifier.require_words()
         return classifier.shares_of
+    network = require_network(classifier)
+    return lambda texts, labels: shares_in_network(network, texts, labels)
+
+
+def require_network(classifier: TextReader) -> TextClassifier:
+    """The classifier, whose gradients tell the words. Raises UserError where they do not, with what to do."""
     if not isinstance(classifier, TextClassifier) or isinstance(classifier.model, OnnxModel):
         raise UserError(
             "an exported model has no gradients, so it cannot tell which words decided: "
@@ -55,14 +63,19 @@ def explainer_of(classifier: Classifier) -> Explainer:
         )
     if classifier.tokenizer.mask_token_id is None:
         raise UserError("this model's tokenizer has no mask token to put in a word's place, so it cannot be explained")
-    return lambda texts, labels: _shares_of(classifier, texts, labels)
+    return classifier
 
 
-def _shares_of(
-    classifier: TextClassifier, texts: Sequence[str], labels: Sequence[int], points: int = POINTS
+def shares_in_network(
+    classifier: TextClassifier,
+    texts: Sequence[str],
+    labels: Sequence[int],
+    points: int = POINTS,
+    odds: Odds = log_odds,
 ) -> list[list[WordShare]]:
+    """``attribution.shares_of`` for prepared texts, read and cut as the classifier does it."""
     budget = min(classifier.token_budget, _BUDGET)
-    how = classifier.max_length, classifier.policy, budget, classifier.temperature, points
+    how = classifier.max_length, classifier.policy, budget, classifier.temperature, points, odds
     with mixed_precision(classifier.model.device, getattr(torch, classifier.precision)):
         return shares_of(classifier.model, classifier.tokenizer, list(map(without_middle, texts)), labels, *how)
 
@@ -104,16 +117,16 @@ def words_among(shares: Sequence[WordShare]) -> list[WordShare]:
     return [own for own in shares if any(character.isalnum() for character in own.word)]
 
 
-def cost_of(classifier: Classifier) -> str:
+def cost_of(classifier: TextReader) -> str:
     """What explaining costs here, in a sentence; tried out on one batch where a network is explained."""
     if not isinstance(classifier, TextClassifier):
         return "explaining counted words costs about as much as predicting"
     length = min(_TRIED, classifier.max_length)
     text = " ".join(["a"] * (length - 2))
     texts = [text] * max(1, min(classifier.token_budget, _BUDGET) // length)
-    _shares_of(classifier, texts[:1], [0], points=1)  # the first pass of a process is slower
+    shares_in_network(classifier, texts[:1], [0], points=1)  # the first pass of a process is slower
     start = time.perf_counter()
-    _shares_of(classifier, texts, [0] * len(texts), points=1)
+    shares_in_network(classifier, texts, [0] * len(texts), points=1)
     pace = len(texts) / (time.perf_counter() - start) / POINTS
     return (
         f"explaining runs the model {POINTS} times, forwards and backwards: here about {pace:.2g} texts of {length} "

@@ -102,7 +102,14 @@ def _answers(classifier: Classifier | SeveralLabels, texts: Sequence[str], furth
     """What is written for each text, in the order of the columns."""
     if isinstance(classifier, SeveralLabels):
         found = classifier.predict(texts)
-        return [(one.labels, {name: round(p, 6) for name, p in one.probabilities.items()}) for one in found]
+        return [
+            (
+                one.labels,
+                {name: round(p, 6) for name, p in one.probabilities.items()},
+                *(one.further[name] for name in further),
+            )
+            for one in found
+        ]
     predicted = classifier.predict(texts)
     return [(one.label, round(one.probability, 6), *(one.further[name] for name in further)) for one in predicted]
 

@@ -36,6 +36,7 @@ __all__ = [
     "Picture",
     "axis_names",
     "baselines_picture",
+    "examples_of",
     "lengths_picture",
     "losses_picture",
     "picture",
@@ -88,10 +89,7 @@ def _contents(record: TaskRecord) -> dict[str, Any]:
             (texts["id"][one.row], texts["text"][one.row], names[one.label], names[one.predicted], one.probability)
             for one in confident_mistakes(test)
         ],
-        "examples": [
-            (texts["id"][one["row"]], texts["text"][one["row"]], one["predicted"], one["words"])
-            for one in (record.results["explained"] or {"examples": []})["examples"]
-        ],
+        "examples": examples_of(record),
         "pictures": {
             "lengths": lengths_picture(record),
             "losses": losses_picture(record),
@@ -101,6 +99,15 @@ def _contents(record: TaskRecord) -> dict[str, Any]:
             "calibration": _calibration(test),
         },
     }
+
+
+def examples_of(record: TaskRecord) -> list[tuple[str, str, str, str]]:
+    """Id, text, answer and the words that carried it, of the test texts that the page explains."""
+    texts = record.prepared.parts["test"]
+    return [
+        (texts["id"][one["row"]], texts["text"][one["row"]], one["predicted"], one["words"])
+        for one in (record.results["explained"] or {"examples": []})["examples"]
+    ]
 
 
 def axis_names(label_names: Sequence[str]) -> list[str]:

@@ -87,22 +87,23 @@ def judge_fine_tuning(model_accuracy: float, compared: Sequence[Mapping[str, Any
 
 
 def verdict_on(best: Mapping[str, Any], measured: str, saved: str) -> str:
-    """The sentences on the row of the ``best`` baseline; ``measured`` is by how much, ``saved`` the kept method."""
+    """The sentences on the row of the ``best`` baseline; ``measured`` is by how much, ``saved`` the kept method.
+
+    That it was kept, and why, is told after them wherever they stand (``winner.Winner``).
+    """
     if best["model_is"] == "better":
         return f"Fine-tuning beat every baseline; the best of them is {best['name']} ({measured})."
     if best["model_is"] == "worse":
         found = f"Fine-tuning did NOT pay: the baseline {best['name']} did better ({measured})."
-        return f"{found} {_advice(best['name'], saved)}"
+        return found if best["name"] == saved else f"{found} {_advice(best['name'])}"
     return (
         f"Fine-tuning did not clearly differ from the baseline {best['name']} ({measured}): "
         "these test texts cannot tell the two apart, and the baseline costs less."
     )
 
 
-def _advice(name: str, saved: str) -> str:
-    """What to do where the baseline ``name`` did better, in a sentence."""
-    if name == saved:
-        return "It is what was saved."
+def _advice(name: str) -> str:
+    """What to do where the baseline ``name`` did better and was not saved, in a sentence."""
     keep = next((option for option, asked in ASKED.items() if asked == name), None)
     if keep is None:
         return "The texts as they are taught the model nothing: look at their labels and their number."

@@ -20,6 +20,7 @@ from bertft_helpers.own_texts.folder import MODEL, Say
 from bertft_helpers.own_texts.onnx_model import holds_onnx, open_onnx
 from bertft_helpers.own_texts.scores import score_texts
 from bertft_helpers.own_texts.several.classifier import ONE_LABEL_ONLY, SeveralLabels, gives_several
+from bertft_helpers.own_texts.several.explaining import ExplainingLabels, explainer_of_labels
 from bertft_helpers.own_texts.several.scoring import score_several
 from bertft_helpers.own_texts.several.sources import read_several
 from bertft_helpers.own_texts.sources import load_source
@@ -73,14 +74,11 @@ def open_trained(
     saved = _saved(model)
     columns = str(saved.get("text_column", "text")), str(saved.get("label_column", "label"))
     if model.is_dir() and gives_several(model):
-        wishes = {
-            "--min-precision": min_precision is not None,
-            "--flag-unfamiliar": flag_unfamiliar,
-            "--explain": explain,
-        }
+        wishes = {"--min-precision": min_precision is not None, "--flag-unfamiliar": flag_unfamiliar}
         if asked := [option for option, wished in wishes.items() if wished]:
             raise UserError(ONE_LABEL_ONLY.format(asked=" and ".join(asked), folder=folder))
-        return Trained(_open_several(model, device, precision), *columns, _lists_in(saved))
+        several = _open_several(model, device, precision)
+        return Trained(_explaining(several) if explain else several, *columns, _lists_in(saved))
     rule = None if min_precision is None else choose_rule(read_answers(model), min_precision)
     familiar = read_familiar(model) if flag_unfamiliar else None
     classifier = model_inside = _open(model, device, precision)
@@ -128,6 +126,12 @@ def _open_several(model: Path, device: str | None, precision: str) -> SeveralLab
     assert isinstance(classifier.classifier, TextClassifier)
     _make_quick(classifier.classifier, chosen, precision)
     return classifier
+
+
+def _explaining(several: SeveralLabels) -> SeveralLabels:
+    explaining = ExplainingLabels(several, explainer_of_labels(several.classifier))
+    explaining.notes.append(cost_of(several.classifier))
+    return explaining
 
 
 def _make_quick(classifier: TextClassifier, device: torch.device, precision: str) -> None:

@@ -45,10 +45,11 @@ class _Answer(BaseModel):
 
 
 class _Labels(BaseModel):
-    """The labels that a text gets, perhaps none, and the probability of every label."""
+    """The labels that a text gets, perhaps none, the probability of every label; what else is told of each label."""
 
     labels: list[str]
     probabilities: dict[str, float]
+    further: dict[str, dict[str, str]] = {}
 
 
 class _Answers(BaseModel):

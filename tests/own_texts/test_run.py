@@ -350,7 +350,7 @@ def test_the_verdict_is_about_the_best_baseline(outcome: str, says: str) -> None
 def test_a_verdict_against_fine_tuning_says_how_to_get_what_does_better() -> None:
     row = {"name": "counted words", "accuracy": 0.7, "model_is": "worse", "p": 0.03}
     advice = {saved: judge_fine_tuning(0.6, [row], saved) for saved in ("counted words", "fine-tuned")}
-    assert advice["counted words"].endswith("It is what was saved.")
+    assert advice["counted words"].endswith("did better (accuracy 0.600 against 0.700, p = 0.03).")
     assert advice["fine-tuned"].endswith("bertft train with --keep counted-words and another --out saves it.")
     majority = {**row, "name": "largest class"}
     assert judge_fine_tuning(0.6, [majority], "fine-tuned").endswith("look at their labels and their number.")

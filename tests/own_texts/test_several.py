@@ -16,6 +16,7 @@ from datasets import Dataset
 from fastapi.testclient import TestClient
 from minimal import parameters_of
 from own_data import WORDS, run, settings_for, tiny_checkpoint
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score, precision_score, recall_score
 from sklearn.multiclass import OneVsRestClassifier
@@ -27,11 +28,16 @@ from typer.testing import CliRunner, Result
 from bertft_helpers.cli.main import app
 from bertft_helpers.data import repair
 from bertft_helpers.errors import DamagedFileError, UserError
+from bertft_helpers.own_texts.attribution import log_odds_alone
 from bertft_helpers.own_texts.baselines import FROZEN
+from bertft_helpers.own_texts.counted_words import CountedWords, LinearHead
+from bertft_helpers.own_texts.deletion import EXAMINED
+from bertft_helpers.own_texts.explaining import EXPLAINED, shares_in_network
 from bertft_helpers.own_texts.prepared import PARTS
 from bertft_helpers.own_texts.several import baselines
 from bertft_helpers.own_texts.several.classifier import SeveralLabels
 from bertft_helpers.own_texts.several.dividing import divide_by_labels
+from bertft_helpers.own_texts.several.explaining import ExplainingLabels, explainer_of_labels
 from bertft_helpers.own_texts.several.prepared import targets_of
 from bertft_helpers.own_texts.several.report import confident_mistakes
 from bertft_helpers.own_texts.several.scores import compare_sets, scores_of_sets
@@ -254,7 +260,7 @@ def test_a_run_says_its_scores_and_leaves_model_thresholds_and_report(given: Pat
     assert [row["name"] for row in results["baselines"]] == ["most frequent set", "counted words", "frozen features"]
     page = (out / "report.html").read_text(encoding="utf-8")
     assert f"{results['test']['micro_f1']:.3f}" in page
-    for part in ("samples F1", "most frequent set", "Confident mistakes", "threshold"):
+    for part in ("samples F1", "most frequent set", "Confident mistakes", "threshold", "Deciding words"):
         assert part in page
     summary = (out / "summary.html").read_text(encoding="utf-8")
     assert f"{100 * results['test']['micro_precision']:.1f} % were right" in summary
@@ -307,7 +313,6 @@ def test_evaluate_reads_labels_written_in_another_way_than_those_of_training(giv
         ),
         (["predict", "out", "texts.csv", "--flag-unfamiliar"], "--flag-unfamiliar is for models that give a text one"),
         (["serve", "out", "--min-precision", "0.9"], "--min-precision is for models that give a text"),
-        (["predict", "out", "texts.csv", "--explain"], "--explain is for models that give a text one label"),
         (["export", "out", "--out", "onnx"], "bertft export is for models that give a text one label"),
         (["audit", "texts.csv", "--text", "words", "--label", "kind"], "A text has one label here"),
         (["train", "texts.csv", "--text", "words", "--label", "kind", "--dry-run"], "with --several-labels"),
@@ -396,6 +401,53 @@ def test_a_service_answers_with_labels_and_probabilities(given: Path) -> None:
     (told,) = client.post("/predict", json={"texts": ["owl and fig"]}).json()["predictions"]
     (own,) = classifier.predict(["owl and fig"])
     assert (told["labels"], told["probabilities"]) == (own.labels, pytest.approx(own.probabilities))
+
+
+# Which words decided
+
+
+def test_each_given_label_has_its_own_words_in_table_and_service(given: Path, tmp_path: Path) -> None:
+    model = shutil.copytree(given / "out" / "model", tmp_path / "model")
+    (model / "thresholds.json").write_text(json.dumps({"birds": 0.0, "fruit": 0.0, "tools": 1.0}))
+    (tmp_path / "in.csv").write_text("text\nowl and fig\n\n", encoding="utf-8")
+    done = bertft("predict", model, tmp_path / "in.csv", "--out", tmp_path / "out.csv", "--explain")
+    assert done.exit_code == 0, done.output
+    assert "explaining runs the model 8 times" in done.stderr
+    with open(tmp_path / "out.csv", encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file)
+    words = json.loads(row[EXPLAINED])
+    assert [*words] == json.loads(row["predicted_labels"]) == ["birds", "fruit"]
+    assert {part.split(" ")[0] for part in words["birds"].split("; ")} == {"owl", "and", "fig"}
+    assert words["birds"] != words["fruit"]
+    classifier = open_trained(model, "cpu", explain=True).classifier
+    client = TestClient(build_app(classifier, "several", Limits(texts=5, rate=100), ["testserver"]))
+    (told,) = client.post("/predict", json={"texts": ["owl and fig"]}).json()["predictions"]
+    assert told["further"] == {EXPLAINED: words}
+
+
+def test_the_shares_of_a_label_add_up_to_its_own_logit_and_leave_the_other_labels_out(given: Path) -> None:
+    scorer = SeveralLabels.load(given / "out" / "model").classifier
+    texts = ["owl and fig", "hammer"]
+    found = shares_in_network(scorer, texts, [0, 2], points=64, odds=log_odds_alone)
+    masked = [" ".join("[MASK]" for _ in scorer.tokenizer.tokenize(text)) for text in texts]
+    ways = scorer.logits(texts) - scorer.logits(masked)
+    assert [sum(own.share for own in words) for words in found] == pytest.approx([ways[0, 0], ways[1, 2]], abs=1e-2)
+
+
+def test_counted_words_of_a_label_have_their_weight_times_their_count() -> None:
+    counter = TfidfVectorizer(norm=None, use_idf=False).fit(["fig owl"])
+    head = LinearHead(np.array([[1.0, -2.0], [3.0, 4.0]]), np.array([5.0, 6.0]))
+    classifier = SeveralLabels(CountedWords(counter, head, ["a", "b"]), [0.0, 0.0])
+    (found,) = ExplainingLabels(classifier, explainer_of_labels(classifier.classifier)).predict(["owl, fig and owl"])
+    assert found.further[EXPLAINED] == {"a": "owl -4.00; fig +1.00; and +0.00", "b": "owl +8.00; fig +3.00; and +0.00"}
+
+
+def test_the_report_checks_the_words_of_given_labels_by_deleting_them(given: Path) -> None:
+    explained = json.loads((given / "out" / "results.json").read_text())["explained"]
+    assert explained["deletion"]["texts"] <= EXAMINED
+    assert all(one["predicted"] in NAMES for one in explained["examples"])
+    page = (given / "out" / "report.html").read_text(encoding="utf-8")
+    assert f"falls by {explained['deletion']['highest']:.3f} on average" in page
 
 
 def test_thresholds_may_be_edited_but_stay_probabilities_of_the_labels(given: Path, tmp_path: Path) -> None:

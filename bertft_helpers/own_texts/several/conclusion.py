@@ -32,6 +32,7 @@ from bertft_helpers.own_texts.several.baselines import (
     tuned,
 )
 from bertft_helpers.own_texts.several.classifier import SeveralLabels
+from bertft_helpers.own_texts.several.explaining import explained_test_labels
 from bertft_helpers.own_texts.several.prepared import targets_of
 from bertft_helpers.own_texts.several.report import several_page
 from bertft_helpers.own_texts.several.results import collect_several
@@ -78,6 +79,7 @@ def conclude_several(
     say(f"the model that stays is {kept.name}; it was tested once")
     run |= {"texts_per_second": kept.texts_per_second, "megabytes": run_folder.megabytes_of_model(out)}
     results = collect_several(prepared, winner, kept.method, ours.method, others, run, notes)
+    results |= {"explained": explained_test_labels(kept.scorer, prepared, kept.method.answers["test"])}
     record = TaskRecord(settings, max_length, prepared, model, history, kept.predictions, others, results)
     finish(record, out, {"report.html": several_page(record), "summary.html": several_summary(results)}, say)
     return record

@@ -13,7 +13,7 @@ from bertft_helpers.metrics import Floats
 from bertft_helpers.own_texts.pages import render
 from bertft_helpers.own_texts.prepared import PARTS, share_cut
 from bertft_helpers.own_texts.record import TaskRecord
-from bertft_helpers.own_texts.report import FILTERS, baselines_picture, lengths_picture, losses_picture
+from bertft_helpers.own_texts.report import FILTERS, baselines_picture, examples_of, lengths_picture, losses_picture
 from bertft_helpers.own_texts.several.dividing import Targets
 from bertft_helpers.own_texts.several.prepared import targets_of
 from bertft_helpers.own_texts.several.scores import RESAMPLES
@@ -64,6 +64,7 @@ def _contents(record: TaskRecord) -> dict[str, Any]:
         "label_counts": list(zip(prepared.label_names, *(prepared.counts(part) for part in PARTS), strict=True)),
         "resamples": RESAMPLES,
         "mistakes": _mistakes(record),
+        "examples": examples_of(record),
         "pictures": {
             "lengths": lengths_picture(record),
             "losses": losses_picture(record),

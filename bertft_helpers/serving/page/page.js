@@ -3,6 +3,11 @@ const form = document.getElementById("ask");
 const said = document.getElementById("said");
 const table = document.getElementById("answers");
 
+// What is told of each label is an object: label -> text.
+function asText(value) {
+  return typeof value === "string" ? value : Object.entries(value).map((entry) => entry.join(": ")).join(" · ");
+}
+
 // Texts and labels are shown as text, never as HTML.
 function show(texts, predictions) {
   const rows = predictions.map((found, place) => {
@@ -10,7 +15,7 @@ function show(texts, predictions) {
     const labels = found.labels ?? [found.label]; // a model gives each text any number of labels, or one
     const shares = found.labels ? labels.map((label) => found.probabilities[label]) : [found.probability];
     const told = [labels.join(", ") || "none", shares.map((share) => share.toFixed(2)).join(", ")];
-    for (const value of [texts[place], ...told, ...Object.values(found.further ?? {})]) {
+    for (const value of [texts[place], ...told, ...Object.values(found.further ?? {}).map(asText)]) {
       row.insertCell().textContent = value;
     }
     row.title = Object.entries(found.probabilities).map(([label, share]) => `${label} ${share.toFixed(3)}`).join(", ");
