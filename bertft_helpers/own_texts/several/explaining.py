@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bertft_helpers.errors import UserError
-from bertft_helpers.inference import LabelSet
+from bertft_helpers.inference import LabelSet, TextClassifier
 from bertft_helpers.own_texts.attribution import log_odds_alone
 from bertft_helpers.own_texts.counted_words import CountedWords
 from bertft_helpers.own_texts.deletion import drawn_of, explained_answers
@@ -54,7 +54,9 @@ class ExplainingLabels(SeveralLabels):
         ]
 
 
-def explained_test_labels(scorer: Scorer, prepared: Prepared, answers: Targets) -> dict[str, Any] | None:
+def explained_test_labels(
+    scorer: TextClassifier | CountedWords, prepared: Prepared, answers: Targets
+) -> dict[str, Any] | None:
     """What ``deletion.explained_test_texts`` gives, for some labels that test texts were given.
 
     ``answers`` are the predicted labels ``[texts, labels]``. None where the model cannot be explained or gave no label.
