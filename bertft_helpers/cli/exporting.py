@@ -25,7 +25,12 @@ def export(
     ] = None,
     most_lost: Annotated[
         float,
-        typer.Option("--most-lost", min=0, max=1, help="Accuracy that --int8 may cost; beyond it nothing is written."),
+        typer.Option(
+            "--most-lost",
+            min=0,
+            max=1,
+            help="Accuracy, or micro F1, that --int8 may cost; beyond it nothing is written.",
+        ),
     ] = 0.01,
     text: Annotated[str | None, typer.Option("--text", help=f"Column of the texts. {AsTrained}")] = None,
     label: Annotated[str | None, typer.Option("--label", help=f"Column of the labels. {AsTrained}")] = None,
@@ -58,8 +63,8 @@ def export(
     answer(f"{out} holds the model as ONNX ({found.megabytes:,.0f} MB) and README.md, which shows how to run it")
     answer(
         f"compared on {found.texts} texts: a probability differs by at most {found.difference:.1e}, "
-        f"{found.changed} labels are others"
+        f"{found.changed} texts get other labels"
     )
-    if found.accuracies:
-        before, after = found.accuracies
-        answer(f"accuracy {after:.3f}; that of the original is {before:.3f}")
+    if found.scores:
+        before, after = found.scores
+        answer(f"{found.score} {after:.3f}; that of the original is {before:.3f}")

@@ -178,11 +178,17 @@ def classify(texts):
     read = tokenizer.encode_batch([repair(text) for text in texts])
     ids, mask = numpy.array([one.ids for one in read]), numpy.array([one.attention_mask for one in read])
     logits = session.run(["logits"], {{"input_ids": ids, "attention_mask": mask}})[0] / {temperature!r}
-    odds = numpy.exp(logits - logits.max(axis=1, keepdims=True))
-    return [dict(zip(names.values(), row)) for row in (odds / odds.sum(axis=1, keepdims=True)).tolist()]
+    {probabilities}
+    return [dict(zip(names.values(), row)) for row in probabilities.tolist()]
 
 
-print(classify(["a text"]))"""
+print(classify(["a text"])){labels}"""
+_SOFTMAX = """odds = numpy.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities = odds / odds.sum(axis=1, keepdims=True)"""
+_SIGMOID = "probabilities = 1 / (1 + numpy.exp(-logits))"
+_LABELS = """
+limits = json.load(open(f"{folder}/thresholds.json"))
+print([[name for name, p in one.items() if p >= limits[name]] for one in classify(["a text"])])"""
 REPAIR = {"none": "str", "repair": USE["repair"].split("repair = ")[1].split("\n")[0]}
 
 
@@ -194,17 +200,23 @@ def exported_card(
     temperature: float,
     pad: tuple[int, str],
     stride: int | None = None,
+    several: bool = False,
 ) -> str:
     """The README.md of an exported model: how it is run without torch and transformers, and the facts about it.
 
-    ``pad`` is number and name of the padding token.
+    ``pad`` is number and name of the padding token; ``several`` is for a model that gives a text any number of labels.
     """
-    use = EXPORTED.format(max_length=max_length, pad=pad, repair=REPAIR[preprocessing], temperature=temperature)
-    names = ", ".join(map(as_text, label_names))
+    use = EXPORTED.format(
+        max_length=max_length,
+        pad=pad,
+        repair=REPAIR[preprocessing],
+        temperature=temperature,
+        probabilities=_SIGMOID if several else _SOFTMAX,
+        labels=_LABELS if several else "",
+    )
     return f"""# Text classifier, exported
 
-A classifier in the format ONNX. It assigns a text to one of {len(label_names)} labels: {names}.
-Every text gets one of them, also a text that fits none. {_about_length(max_length, stride)}
+A classifier in the format ONNX. It {_told(label_names, several)} {_about_length(max_length, stride)}
 
 ## Use
 

@@ -6,45 +6,43 @@ An exported folder is used like the one it comes from: ``bertft evaluate``, ``pr
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from transformers import PreTrainedTokenizerBase
 
 from bertft_helpers.errors import RunError, UserError
-from bertft_helpers.files import new_folder, read_json
-from bertft_helpers.inference import Prediction, TextClassifier
+from bertft_helpers.files import new_folder
+from bertft_helpers.inference import SEVERAL_LABELS, Classifier, LabelSet, Prediction, TextClassifier
 from bertft_helpers.model_files.card import exported_card
 from bertft_helpers.model_files.manifest import write_manifest
+from bertft_helpers.model_files.thresholds import THRESHOLDS, thresholds_file
 from bertft_helpers.own_texts.abstaining import ANSWERS
-from bertft_helpers.own_texts.folder import ANEW, MODEL, Say
-from bertft_helpers.own_texts.onnx_model import ONNX, holds_onnx, open_onnx, quantize, write_onnx
-from bertft_helpers.own_texts.prepared import prepare_for
-from bertft_helpers.own_texts.scores import numbers_of
-from bertft_helpers.own_texts.settings import TaskSettings
-from bertft_helpers.own_texts.several.classifier import ONE_LABEL_ONLY, SeveralLabels
-from bertft_helpers.own_texts.sources import load_source
+from bertft_helpers.own_texts.export_texts import ExportTexts, invented, labelled_texts, test_part
+from bertft_helpers.own_texts.folder import MODEL, Say
+from bertft_helpers.own_texts.onnx_model import ONNX, holds_onnx, quantize, write_onnx
+from bertft_helpers.own_texts.several.classifier import SeveralLabels
 from bertft_helpers.own_texts.trained import COLUMNS, Trained, open_trained
 from bertft_helpers.own_texts.whole_texts import about_longer
-from bertft_helpers.pretrained import load_tokenizer
 from bertft_helpers.reading.report import FOUND_OUT, Format
-from bertft_helpers.validation import is_blank
+from bertft_helpers.several_labels import f1_scores, label_rows
 
-__all__ = ["CLOSE", "INVENTED", "MOST_LOST", "Exported", "export"]
+__all__ = ["CLOSE", "MOST_LOST", "Exported", "export"]
 
 CLOSE = 1e-4  # by which a probability may differ in float32
-MOST_LOST = 0.01  # of the accuracy, by 8-bit weights
-INVENTED = 64  # texts to compare on where none are given
+MOST_LOST = 0.01  # of the score, by 8-bit weights
 
 
 class Exported(NamedTuple):
     """How the file in ``folder`` differs from the original on ``texts`` texts.
 
-    ``difference`` is the largest one of a probability, ``changed`` the number of other labels; ``accuracies`` are the
-    original's and the file's, None where no labels are known. ``megabytes`` is the size of the file.
+    ``difference`` is the largest one of a probability, ``changed`` the number of texts with other labels; ``scores``
+    are the original's and the file's, None where no labels are known, ``score`` is what they are: the accuracy, or the
+    micro F1 of several labels. ``megabytes`` is the size of the file.
     """
 
     folder: Path
@@ -52,17 +50,13 @@ class Exported(NamedTuple):
     texts: int
     difference: float
     changed: int
-    accuracies: tuple[float, float] | None
+    score: str
+    scores: tuple[float, float] | None
 
     @property
     def lost(self) -> float:
-        """The accuracy that the file has less than the original."""
-        return self.accuracies[0] - self.accuracies[1] if self.accuracies else 0.0
-
-
-class _Texts(NamedTuple):
-    texts: list[str]
-    labels: list[str] | None
+        """The score that the file has less than the original."""
+        return self.scores[0] - self.scores[1] if self.scores else 0.0
 
 
 def export(
@@ -80,7 +74,7 @@ def export(
     """Write the classifier of a run, or of a model folder, into the new folder ``out``, complete or not at all.
 
     It is compared with the original on the run's test part, or on labelled ``data``. Raises RunError when a probability
-    of float32 differs by more than ``CLOSE``, and when 8-bit weights cost more than ``most_lost`` of the accuracy;
+    of float32 differs by more than ``CLOSE``, and when 8-bit weights cost more than ``most_lost`` of the score;
     UserError for 8 bits without labelled texts, and when ``out`` holds something.
     """
     folder, out = Path(folder), Path(out)
@@ -89,27 +83,30 @@ def export(
     if holds_onnx(folder):
         raise UserError(f"{folder} is an exported model already; export the folder that bertft train wrote")
     trained = open_trained(folder, "cpu")
-    classifier = trained.classifier
-    if isinstance(classifier, SeveralLabels):
-        raise UserError(ONE_LABEL_ONLY.format(asked="bertft export", folder=folder))
-    if not isinstance(classifier, TextClassifier):
+    inner = trained.classifier.classifier if isinstance(trained.classifier, SeveralLabels) else trained.classifier
+    if not isinstance(inner, TextClassifier):
         raise UserError(
             f"the model in {folder} counts words and is no neural network, so ONNX cannot hold it; for a model to "
             "export train with --keep fine-tuned or --keep frozen-features"
         )
     if data is None:
-        texts = _test_part(folder, on_note)
+        texts = test_part(folder, on_note)
     else:
         columns = text_column or trained.text_column, label_column or trained.label_column
-        texts = _labelled(data, columns, how, classifier)
+        texts = labelled_texts(str(data), columns, how, trained)
     if int8 and texts is None:
         raise UserError("8-bit weights change answers, and there are no labelled texts to count them on: give --data")
-    return _write(classifier, out, texts, int8, most_lost, _beside(trained, folder, int8))
+    tried = texts or invented(inner.tokenizer, inner.max_length)
+    return _write(trained.classifier, inner, out, tried, int8, most_lost, _beside(trained, folder, int8))
 
 
 def _beside(trained: Trained, folder: Path, int8: bool) -> dict[str, bytes]:
-    """Further files of the exported folder: the columns, and where they hold for it how sure the answers are."""
-    beside = {COLUMNS: json.dumps({"text_column": trained.text_column, "label_column": trained.label_column}).encode()}
+    """Further files of the exported folder: the columns, thresholds, and where they hold how sure the answers are."""
+    columns = {"text_column": trained.text_column, "label_column": trained.label_column}
+    lists = {} if trained.lists is None else {"several": dataclasses.asdict(trained.lists)}
+    beside = {COLUMNS: json.dumps({**columns, **lists}).encode()}
+    if isinstance(trained.classifier, SeveralLabels):
+        beside[THRESHOLDS] = thresholds_file(trained.classifier.named_thresholds)
     answers = (folder / MODEL if (folder / MODEL).is_dir() else folder) / ANSWERS
     if answers.is_file() and not int8:  # 8 bits give other probabilities
         beside[ANSWERS] = answers.read_bytes()
@@ -117,25 +114,26 @@ def _beside(trained: Trained, folder: Path, int8: bool) -> dict[str, bytes]:
 
 
 def _write(
-    classifier: TextClassifier,
+    original: Classifier | SeveralLabels,
+    inner: TextClassifier,
     out: Path,
-    texts: _Texts | None,
+    texts: ExportTexts,
     int8: bool,
     most_lost: float,
     beside: Mapping[str, bytes],
 ) -> Exported:
-    tried = texts or _Texts(_invented(classifier.tokenizer, classifier.max_length), None)
+    """Write the network of ``inner``, and compare what answers from the folder with the ``original`` around it."""
     with new_folder(out) as draft:
-        write_onnx(classifier.model, draft / ONNX)
+        write_onnx(inner.model, draft / ONNX)
         if int8:
             quantize(draft / ONNX, draft / f"small-{ONNX}")
             (draft / f"small-{ONNX}").replace(draft / ONNX)
         for name, content in beside.items():
             (draft / name).write_bytes(content)
-        _describe(classifier, draft)
-        found = _compared(classifier, open_onnx(draft), tried, draft)
+        _describe(inner, draft)
+        found = _compared(original, open_trained(draft, "cpu").classifier, texts, draft)
         _require_worth(found, int8, most_lost)
-        _write_card(classifier, found, draft)
+        _write_card(inner, found, draft)
     return found._replace(folder=out)
 
 
@@ -156,21 +154,35 @@ def _describe(classifier: TextClassifier, folder: Path) -> None:
     )
 
 
-def _compared(original: TextClassifier, exported: TextClassifier, given: _Texts, folder: Path) -> Exported:
+def _compared(
+    original: Classifier | SeveralLabels, exported: Classifier | SeveralLabels, given: ExportTexts, folder: Path
+) -> Exported:
     there, here = original.predict(given.texts), exported.predict(given.texts)
     differences = np.abs(_probabilities(there) - _probabilities(here))
-    changed = sum(one.label != other.label for one, other in zip(there, here, strict=True))
-    accuracies = None if given.labels is None else (_accuracy(there, given.labels), _accuracy(here, given.labels))
-    megabytes = (folder / ONNX).stat().st_size / 1e6
-    return Exported(folder, megabytes, len(given.texts), float(differences.max()), changed, accuracies)
+    changed = sum(_said(one) != _said(other) for one, other in zip(there, here, strict=True))
+    several = isinstance(original, SeveralLabels)
+    scores = None
+    if given.labels is not None:
+        rate = partial(_micro_f1, names=original.label_names) if several else _accuracy
+        scores = rate([*map(_said, there)], given.labels), rate([*map(_said, here)], given.labels)
+    megabytes, score = (folder / ONNX).stat().st_size / 1e6, "micro F1" if several else "accuracy"
+    return Exported(folder, megabytes, len(given.texts), float(differences.max()), changed, score, scores)
 
 
-def _probabilities(predictions: Sequence[Prediction]) -> np.ndarray:
-    return np.array([list(one.probabilities.values()) for one in predictions])
+def _said(one: Prediction | LabelSet) -> Any:
+    return one.label if isinstance(one, Prediction) else one.labels
 
 
-def _accuracy(predictions: Sequence[Prediction], labels: Sequence[str]) -> float:
-    return float(np.mean([one.label == label for one, label in zip(predictions, labels, strict=True)]))
+def _accuracy(said: Sequence[str], labels: Sequence[str]) -> float:
+    return float(np.mean([own == label for own, label in zip(said, labels, strict=True)]))
+
+
+def _micro_f1(said: Sequence[Sequence[str]], labels: Sequence[Sequence[str]], names: Sequence[str]) -> float:
+    return f1_scores(label_rows(labels, names), label_rows(said, names)).micro
+
+
+def _probabilities(answers: Sequence[Prediction] | Sequence[LabelSet]) -> np.ndarray:
+    return np.array([list(one.probabilities.values()) for one in answers])
 
 
 def _require_worth(found: Exported, int8: bool, most_lost: float) -> None:
@@ -180,11 +192,11 @@ def _require_worth(found: Exported, int8: bool, most_lost: float) -> None:
             f"the exported model differs from the original by {found.difference:.2g} in a probability, more than "
             f"{CLOSE:g}: nothing was written. Please report it with your versions of torch and onnxruntime"
         )
-    if int8 and found.accuracies and found.lost > most_lost:
-        before, after = found.accuracies
+    if int8 and found.scores and found.lost > most_lost:
+        before, after = found.scores
         raise RunError(
-            f"with 8-bit weights the accuracy on {found.texts} texts falls from {before:.3f} to {after:.3f}, by more "
-            f"than {most_lost:g}: nothing was written. Export without --int8, or allow it with --most-lost"
+            f"with 8-bit weights the {found.score} on {found.texts} texts falls from {before:.3f} to {after:.3f}, by "
+            f"more than {most_lost:g}: nothing was written. Export without --int8, or allow it with --most-lost"
         )
 
 
@@ -194,8 +206,8 @@ def _write_card(classifier: TextClassifier, found: Exported, folder: Path) -> No
         "largest difference of a probability": f"{found.difference:.1e}",
         "other labels": found.changed,
     }
-    if found.accuracies:
-        facts["accuracy of the original, of this file"] = "{:.3f}, {:.3f}".format(*found.accuracies)
+    if found.scores:
+        facts[f"{found.score} of the original, of this file"] = "{:.3f}, {:.3f}".format(*found.scores)
     facts["texts longer than the limit"] = f"{about_longer(classifier)}; the lines above keep the head"
     pad = classifier.tokenizer.pad_token_id, str(classifier.tokenizer.pad_token)
     card = exported_card(
@@ -206,49 +218,6 @@ def _write_card(classifier: TextClassifier, found: Exported, folder: Path) -> No
         classifier.temperature,
         pad,
         classifier.stride,
+        several=classifier.model.config.problem_type == SEVERAL_LABELS,
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
-
-
-def _test_part(folder: Path, on_note: Say) -> _Texts | None:
-    """The texts that a run kept apart and their labels; None, and why, where they cannot be had."""
-    path = folder / "run.json"
-    if not path.is_file():
-        on_note(f"note: {folder} is no folder of a run, so the file is compared on invented texts")
-        return None
-    saved = read_json(path, ANEW)
-    digest = saved.pop("texts")
-    settings = TaskSettings(**{**saved, "how": Format(**saved["how"])})
-    try:
-        dataset, _ = load_source(settings.source, settings.text_column, settings.label_column, settings.how)
-    except (OSError, ValueError) as error:
-        on_note(f"note: the texts of the run cannot be read ({error}), so the file is compared on invented texts")
-        return None
-    tokenizer = load_tokenizer(settings.checkpoint)
-    prepared = prepare_for(settings, dataset, tokenizer, min(settings.max_length, tokenizer.model_max_length))
-    if prepared.digest != digest:
-        on_note(
-            f"note: {settings.source} is not what the run was trained on, so the file is compared on invented texts"
-        )
-        return None
-    part = prepared.parts["test"]
-    return _Texts(list(part["text"]), [prepared.label_names[label] for label in part["label"]])
-
-
-def _labelled(data: str | Path, columns: tuple[str, str], how: Format, classifier: TextClassifier) -> _Texts:
-    dataset, _ = load_source(str(data), *columns, how)
-    names = dataset.features["label"].names
-    numbers_of(names, classifier.label_names)  # refuses those that the model does not know
-    rows = [row for row, text in enumerate(dataset["text"]) if not is_blank(classifier.prepare(text))]
-    if not rows:
-        raise UserError(f"none of the {len(dataset)} rows of {data} has a text")
-    chosen = dataset.select(rows)
-    return _Texts(list(chosen["text"]), [names[label] for label in chosen["label"]])
-
-
-def _invented(tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[str]:
-    """Texts of the vocabulary's own entries, from one to more than the model reads; the same at every call."""
-    generator = np.random.default_rng(0)
-    words = sorted(word for word in tokenizer.get_vocab() if word.isalnum())
-    lengths = np.geomspace(1, 1.2 * max_length, INVENTED).round().astype(int)
-    return [" ".join(generator.choice(words, length)) for length in lengths]

@@ -19,7 +19,7 @@ from transformers import PreTrainedModel
 
 from bertft_helpers.errors import DamagedFileError, UserError
 from bertft_helpers.first_token import first_token_only
-from bertft_helpers.inference import TextClassifier, require_label_names
+from bertft_helpers.inference import ONE_LABEL, TextClassifier, require_label_names
 from bertft_helpers.model_files.loading import load_config
 from bertft_helpers.model_files.manifest import check_files, read_manifest
 from bertft_helpers.model_files.vocabulary import load_vocabulary
@@ -123,11 +123,11 @@ def holds_onnx(folder: Path) -> bool:
     return (folder / ONNX).is_file() and not (folder / "model.safetensors").is_file()
 
 
-def open_onnx(folder: Path, precision: str = "float32") -> TextClassifier:
+def open_onnx(folder: Path, precision: str = "float32", problem_type: str = ONE_LABEL) -> TextClassifier:
     """The classifier that ``export`` wrote into ``folder``, run by onnxruntime.
 
-    Raises UserError for another precision (the file has its own), DamagedFileError for files that are not what was
-    written.
+    ``problem_type`` is what the caller can use, as transformers calls it. Raises UserError for another precision (the
+    file has its own) and for models of another kind, DamagedFileError for files that are not what was written.
     """
     if precision != "float32":
         raise UserError(f"{folder} holds an exported model, which has its own number format; leave --precision away")
@@ -135,7 +135,7 @@ def open_onnx(folder: Path, precision: str = "float32") -> TextClassifier:
     if manifest is None:
         raise DamagedFileError(f"manifest.json is missing in {folder}: copy the folder again, or export it anew")
     check_files(folder, manifest)
-    require_label_names(folder)
+    require_label_names(folder, problem_type)
     model = cast(PreTrainedModel, OnnxModel(folder / ONNX, load_config(folder)))
     return TextClassifier(
         model,

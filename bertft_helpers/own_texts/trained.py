@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,7 +30,7 @@ from bertft_helpers.runtime import pick_device
 from bertft_helpers.speed.choice import find_choice, require_precision, use_process
 from bertft_helpers.speed.throughput import quick_attention
 
-__all__ = ["COLUMNS", "IN_16_BITS", "Trained", "evaluate_file", "label_file", "open_trained"]
+__all__ = ["COLUMNS", "IN_16_BITS", "Trained", "evaluate_file", "label_file", "lists_in", "open_trained"]
 
 COLUMNS = "columns.json"  # in a folder that stands without a run: what training was told of its columns
 IN_16_BITS = (
@@ -78,7 +78,7 @@ def open_trained(
         if asked := [option for option, wished in wishes.items() if wished]:
             raise UserError(ONE_LABEL_ONLY.format(asked=" and ".join(asked), folder=folder))
         several = _open_several(model, device, precision)
-        return Trained(_explaining(several) if explain else several, *columns, _lists_in(saved))
+        return Trained(_explaining(several) if explain else several, *columns, lists_in(saved))
     rule = None if min_precision is None else choose_rule(read_answers(model), min_precision)
     familiar = read_familiar(model) if flag_unfamiliar else None
     classifier = model_inside = _open(model, device, precision)
@@ -100,7 +100,8 @@ def _saved(model: Path) -> dict[str, Any]:
     return read_json(known[0], "move it away, and name the columns (--text, --label)") if known else {}
 
 
-def _lists_in(run: dict[str, Any]) -> LabelLists:
+def lists_in(run: Mapping[str, Any]) -> LabelLists:
+    """How a run's table says the labels of texts that have several, from what was saved of it."""
     said = run.get("several") or {}
     columns = said.get("columns")
     return LabelLists(said.get("separator"), columns and tuple(columns))
@@ -124,7 +125,8 @@ def _open_several(model: Path, device: str | None, precision: str) -> SeveralLab
     chosen = pick_device(device)
     classifier = SeveralLabels.load(model, chosen, precision)
     assert isinstance(classifier.classifier, TextClassifier)
-    _make_quick(classifier.classifier, chosen, precision)
+    if not holds_onnx(model):
+        _make_quick(classifier.classifier, chosen, precision)
     return classifier
 
 

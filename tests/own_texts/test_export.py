@@ -19,6 +19,7 @@ from bertft_helpers.cli.main import app
 from bertft_helpers.errors import DamagedFileError, MissingError, RunError, UserError
 from bertft_helpers.inference import TextClassifier
 from bertft_helpers.own_texts import export as exporting
+from bertft_helpers.own_texts import export_texts
 from bertft_helpers.own_texts.abstaining import ANSWERS
 from bertft_helpers.own_texts.export import Exported, export
 from bertft_helpers.own_texts.onnx_model import write_onnx
@@ -53,7 +54,8 @@ def test_the_file_answers_as_the_original_whatever_the_length_of_a_text(given: P
     assert exported.difference < 1e-5
     assert exported.changed == 0
     assert exported.texts == 3  # the run's test part
-    assert exported.accuracies is not None
+    assert exported.score == "accuracy"
+    assert exported.scores is not None
     np.testing.assert_allclose(probabilities(exported.folder), probabilities(given / "run"), atol=1e-5)
 
 
@@ -131,9 +133,9 @@ def test_without_its_texts_a_run_is_compared_on_invented_ones_and_eight_bits_are
 ) -> None:
     said: list[str] = []
     found = export(given / "run" / "model", tmp_path / "out", on_note=said.append)
-    assert found.accuracies is None
+    assert found.scores is None
     assert found.difference < 1e-5
-    assert found.texts == exporting.INVENTED
+    assert found.texts == 64
     assert "compared on invented texts" in said[0]
     with pytest.raises(UserError, match="no labelled texts to count them on: give --data"):
         export(given / "run" / "model", tmp_path / "small", int8=True, on_note=said.append)
@@ -145,7 +147,7 @@ def test_a_changed_file_is_not_taken_for_the_texts_of_the_run(given: Path, tmp_p
     saved["source"] = str(write_csv(tmp_path / "texts.csv", labelled_rows(5)))
     (tmp_path / "run" / "run.json").write_text(json.dumps(saved))
     said: list[str] = []
-    assert exporting._test_part(tmp_path / "run", said.append) is None
+    assert export_texts.test_part(tmp_path / "run", said.append) is None
     assert "is not what the run was trained on" in said[0]
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import json
 import random
+import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -313,7 +317,6 @@ def test_evaluate_reads_labels_written_in_another_way_than_those_of_training(giv
         ),
         (["predict", "out", "texts.csv", "--flag-unfamiliar"], "--flag-unfamiliar is for models that give a text one"),
         (["serve", "out", "--min-precision", "0.9"], "--min-precision is for models that give a text"),
-        (["export", "out", "--out", "onnx"], "bertft export is for models that give a text one label"),
         (["audit", "texts.csv", "--text", "words", "--label", "kind"], "A text has one label here"),
         (["train", "texts.csv", "--text", "words", "--label", "kind", "--dry-run"], "with --several-labels"),
         (["evaluate", "out", "single.csv"], "'birds' instead of a list in row 2"),
@@ -448,6 +451,35 @@ def test_the_report_checks_the_words_of_given_labels_by_deleting_them(given: Pat
     assert all(one["predicted"] in NAMES for one in explained["examples"])
     page = (given / "out" / "report.html").read_text(encoding="utf-8")
     assert f"falls by {explained['deletion']['highest']:.3f} on average" in page
+
+
+# Exported
+
+
+@pytest.mark.slow
+def test_an_exported_model_gives_the_same_labels_by_every_command_and_by_the_lines_of_its_card(
+    given: Path, tmp_path: Path
+) -> None:
+    data, out = given / "texts.csv", tmp_path / "onnx"
+    found = json.loads(bertft("export", given / "out", "--out", out, "--json").stdout)
+    assert (found["changed"], found["score"], found["texts"]) == (0, "micro F1", 12)  # the run's test part
+    assert found["difference"] < 1e-5
+    one, other = (json.loads(bertft("evaluate", own, data, "--json").stdout) for own in (given / "out", out))
+    assert one == other
+    texts = ["owl and fig", "a hammer"]
+    answers = open_trained(out, "cpu").classifier.predict(texts)
+    (lines,) = re.findall(r"```python\n(.*?)```", (out / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    program = lines.replace("<this folder>", str(out)).replace('["a text"]', repr(texts))
+    program += "\nimport sys\nassert not {'torch', 'transformers'} & {*sys.modules}\n"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    probabilities, labels = (ast.literal_eval(line) for line in done.stdout.splitlines())
+    assert labels == [own.labels for own in answers]
+    assert probabilities == [pytest.approx(own.probabilities, abs=1e-5) for own in answers]
+    assert "an exported model has no gradients" in bertft("predict", out, data, "--explain").stderr
+    small = bertft("export", given / "out", "--out", tmp_path / "small", "--int8", "--data", data, "--most-lost", 1)
+    assert "compared on 60 texts" in small.stdout, small.output
+    assert "micro F1" in small.stdout
 
 
 def test_thresholds_may_be_edited_but_stay_probabilities_of_the_labels(given: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from bertft_helpers.model_files.contents import read_config
 from bertft_helpers.model_files.thresholds import THRESHOLDS, read_thresholds, thresholds_file
 from bertft_helpers.own_texts.around import Around
 from bertft_helpers.own_texts.counted_words import CountedWords, holds_counted_words
+from bertft_helpers.own_texts.onnx_model import holds_onnx, open_onnx
 
 __all__ = ["HALF", "ONE_LABEL_ONLY", "WITHOUT_THRESHOLDS", "Scorer", "SeveralLabels", "gives_several"]
 
@@ -50,6 +51,11 @@ class SeveralLabels(Around[Scorer]):
         self.notes = scorer.notes  # the same list: what is said of the scorer later is said of this one
         self.thresholds = np.asarray(thresholds, dtype=float)
 
+    @property
+    def named_thresholds(self) -> dict[str, float]:
+        """Label -> threshold, in the order of the logits."""
+        return dict(zip(self.label_names, self.thresholds.tolist(), strict=True))
+
     def probabilities(self, texts: Sequence[str]) -> np.ndarray:
         """``[texts, labels]``. Raises as ``inference.prepare_all``."""
         texts = prepare_all(texts, self.prepare)
@@ -70,22 +76,17 @@ class SeveralLabels(Around[Scorer]):
 
     def save(self, folder: str | Path, facts: Mapping[str, object]) -> None:
         """Write the scorer's folder with the thresholds beside it, complete or not at all."""
-        named = dict(zip(self.label_names, self.thresholds.tolist(), strict=True))
-        self.classifier.save(folder, facts, {THRESHOLDS: thresholds_file(named)})
+        self.classifier.save(folder, facts, {THRESHOLDS: thresholds_file(self.named_thresholds)})
 
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device = "cpu", precision: str = "float32") -> SeveralLabels:
-        """What ``save`` wrote, or a model of transformers for several labels.
+        """What ``save`` or ``export`` wrote, or a model of transformers for several labels.
 
-        Without thresholds they are 0.5, and ``notes`` say so. Raises what ``TextClassifier.load`` and
-        ``CountedWords.load`` raise, and DamagedFileError for thresholds of other labels.
+        Without thresholds they are 0.5, and ``notes`` say so. Raises what ``TextClassifier.load``,
+        ``CountedWords.load`` and ``open_onnx`` raise, and DamagedFileError for thresholds of other labels.
         """
         folder = Path(folder)
-        scorer: TextClassifier | CountedWords = (
-            CountedWords.load(folder)
-            if holds_counted_words(folder)
-            else TextClassifier.load(folder, device, precision=precision, problem_type=SEVERAL_LABELS)
-        )
+        scorer = _scorer_in(folder, device, precision)
         limits = read_thresholds(folder)
         if limits is None:
             scorer.notes.append(WITHOUT_THRESHOLDS.format(folder=folder, file=THRESHOLDS))
@@ -96,6 +97,14 @@ class SeveralLabels(Around[Scorer]):
                 f"{', '.join(scorer.label_names)}"
             )
         return cls(scorer, [limits[name] for name in scorer.label_names])
+
+
+def _scorer_in(folder: Path, device: str | torch.device, precision: str) -> TextClassifier | CountedWords:
+    if holds_counted_words(folder):
+        return CountedWords.load(folder)
+    if holds_onnx(folder):
+        return open_onnx(folder, precision, SEVERAL_LABELS)
+    return TextClassifier.load(folder, device, precision=precision, problem_type=SEVERAL_LABELS)
 
 
 def gives_several(folder: Path) -> bool:

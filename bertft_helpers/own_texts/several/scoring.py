@@ -32,6 +32,5 @@ def score_several(classifier: SeveralLabels, listed: Listed) -> dict[str, Any]:
     targets, answers = (
         np.array(label_rows(lists, names), dtype=bool) for lists in ([listed.labels[row] for row in filled], said)
     )
-    thresholds = dict(zip(names, classifier.thresholds.tolist(), strict=True))
-    scores = scores_of_sets(targets, answers, thresholds)
+    scores = scores_of_sets(targets, answers, classifier.named_thresholds)
     return {**scores, "without_text": len(listed.texts) - len(filled)}
