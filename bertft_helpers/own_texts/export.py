@@ -9,9 +9,8 @@ import copy
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,6 +34,7 @@ __all__ = ["CLOSE", "MOST_LOST", "Exported", "export"]
 
 CLOSE = 1e-4  # by which a probability may differ in float32
 MOST_LOST = 0.01  # of the score, by 8-bit weights
+_Answers = Sequence[Prediction | LabelSet]
 
 
 class Exported(NamedTuple):
@@ -157,31 +157,25 @@ def _describe(classifier: TextClassifier, folder: Path) -> None:
 def _compared(
     original: Classifier | SeveralLabels, exported: Classifier | SeveralLabels, given: ExportTexts, folder: Path
 ) -> Exported:
-    there, here = original.predict(given.texts), exported.predict(given.texts)
+    there: _Answers = original.predict(given.texts)
+    here: _Answers = exported.predict(given.texts)
     differences = np.abs(_probabilities(there) - _probabilities(here))
-    changed = sum(_said(one) != _said(other) for one, other in zip(there, here, strict=True))
-    several = isinstance(original, SeveralLabels)
+    changed = sum(_labels_of(one) != _labels_of(other) for one, other in zip(there, here, strict=True))
     scores = None
     if given.labels is not None:
-        rate = partial(_micro_f1, names=original.label_names) if several else _accuracy
-        scores = rate([*map(_said, there)], given.labels), rate([*map(_said, here)], given.labels)
-    megabytes, score = (folder / ONNX).stat().st_size / 1e6, "micro F1" if several else "accuracy"
+        right = label_rows(given.labels, original.label_names)
+        before, after = (label_rows([*map(_labels_of, own)], original.label_names) for own in (there, here))
+        scores = f1_scores(right, before).micro, f1_scores(right, after).micro  # of one label each: the accuracy
+    score = "micro F1" if isinstance(original, SeveralLabels) else "accuracy"
+    megabytes = (folder / ONNX).stat().st_size / 1e6
     return Exported(folder, megabytes, len(given.texts), float(differences.max()), changed, score, scores)
 
 
-def _said(one: Prediction | LabelSet) -> Any:
-    return one.label if isinstance(one, Prediction) else one.labels
+def _labels_of(one: Prediction | LabelSet) -> list[str]:
+    return [one.label] if isinstance(one, Prediction) else one.labels
 
 
-def _accuracy(said: Sequence[str], labels: Sequence[str]) -> float:
-    return float(np.mean([own == label for own, label in zip(said, labels, strict=True)]))
-
-
-def _micro_f1(said: Sequence[Sequence[str]], labels: Sequence[Sequence[str]], names: Sequence[str]) -> float:
-    return f1_scores(label_rows(labels, names), label_rows(said, names)).micro
-
-
-def _probabilities(answers: Sequence[Prediction] | Sequence[LabelSet]) -> np.ndarray:
+def _probabilities(answers: _Answers) -> np.ndarray:
     return np.array([list(one.probabilities.values()) for one in answers])
 
 

@@ -32,10 +32,10 @@ _INVENTED = 64
 
 
 class ExportTexts(NamedTuple):
-    """Texts and what is right for each: a label, a list of labels, or nobody knows (None)."""
+    """Texts and the right labels of each, one or any number; None where nobody knows them."""
 
     texts: list[str]
-    labels: Sequence[str] | Sequence[list[str]] | None
+    labels: list[list[str]] | None
 
 
 def test_part(folder: Path, on_note: Say) -> ExportTexts | None:
@@ -64,18 +64,17 @@ def test_part(folder: Path, on_note: Say) -> ExportTexts | None:
     return ExportTexts(list(prepared.parts["test"]["text"]), _named(prepared))
 
 
-def _named(prepared: Prepared) -> list[str] | list[list[str]]:
+def _named(prepared: Prepared) -> list[list[str]]:
     """The labels of the test part by name."""
     names = prepared.label_names
     if isinstance(prepared, PreparedSeveral):
         return [[names[number] for number in np.flatnonzero(row)] for row in targets_of(prepared, "test")]
-    return [names[label] for label in prepared.parts["test"]["label"]]
+    return [[names[label]] for label in prepared.parts["test"]["label"]]
 
 
 def labelled_texts(data: str, columns: tuple[str, str], how: Format, trained: Trained) -> ExportTexts:
     """The rows of a file that have a text. Raises UserError for labels that the model does not know."""
     classifier = trained.classifier
-    labels: list[str] | list[list[str]]
     if trained.lists is not None:
         texts, labels, _ = read_several(data, *columns, trained.lists, how)
         numbers_of(order_names(name for own in labels for name in own), classifier.label_names)
@@ -83,9 +82,9 @@ def labelled_texts(data: str, columns: tuple[str, str], how: Format, trained: Tr
         dataset, _ = load_source(data, *columns, how)
         names = dataset.features["label"].names
         numbers_of(names, classifier.label_names)
-        texts, labels = list(dataset["text"]), [names[label] for label in dataset["label"]]
+        texts, labels = list(dataset["text"]), [[names[label]] for label in dataset["label"]]
     rows = _with_text(texts, classifier, data)
-    return ExportTexts([texts[row] for row in rows], [labels[row] for row in rows])  # type: ignore[arg-type]
+    return ExportTexts([texts[row] for row in rows], [labels[row] for row in rows])
 
 
 def _with_text(texts: Sequence[str], classifier: TextReader, data: str) -> list[int]:
