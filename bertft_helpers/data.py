@@ -21,6 +21,7 @@ from bertft_helpers.errors import DamagedFileError, MissingError, UserError
 from bertft_helpers.hub import load_train_split
 from bertft_helpers.reading.damage import note_damage
 from bertft_helpers.reading.folders import read_class_folders
+from bertft_helpers.reading.groups import number_groups
 from bertft_helpers.reading.labels import name_labels, order_names
 from bertft_helpers.reading.report import FOUND_OUT, Format, Reading, refuse_unused
 from bertft_helpers.tables import parquet_files, read_table
@@ -70,10 +71,18 @@ def load_texts(
 
 
 def read_texts(
-    source: str | Path, text_column: str = "text", label_column: str = "label", how: Format = FOUND_OUT
+    source: str | Path,
+    text_column: str = "text",
+    label_column: str = "label",
+    how: Format = FOUND_OUT,
+    group_column: str | None = None,
 ) -> tuple[Dataset, Reading]:
-    """What ``load_texts`` returns, and how it was read."""
+    """What ``load_texts`` returns, and how it was read; with a ``group_column`` also ``group``, a number for its value.
+
+    Raises as ``load_texts``, and UserError for a ``group_column`` where there are no columns.
+    """
     if source == "ag_news":
+        _refuse_groups(group_column, "ag_news")
         dataset = _read_ag_news()
         return dataset, Reading("ag_news", "the Hub's data set", rows=len(dataset))
     path = find_news() if source == "news" else Path(source)
@@ -82,9 +91,10 @@ def read_texts(
         raise MissingError(f"no data at {str(source)!r}{searched}: give a folder, a file, 'news' or 'ag_news'")
     if path.is_dir() and not parquet_files(path):
         refuse_unused(how, path.name, ["encoding"])
+        _refuse_groups(group_column, path.name)
         ids, texts, folders, reading = read_class_folders(path, how.encoding)
         return build(ids, texts, name_labels(folders, path.name, on_note=reading.note)), reading
-    return _read_table(path, text_column, label_column, how)
+    return _read_table(path, text_column, label_column, how, group_column)
 
 
 def find_news() -> Path:
@@ -207,32 +217,54 @@ def _require_every_class(
 
 
 def _with_texts(dataset: Dataset, texts: list[str]) -> Dataset:
-    columns = {"id": dataset["id"][:], "text": texts, "label": dataset["label"][:]}
-    return Dataset.from_dict(columns, features=dataset.features)
+    return Dataset.from_dict({**dataset[:], "text": texts}, features=dataset.features)
 
 
-def build(ids: Sequence[str], texts: Sequence[str], labels: Sequence[str], order: Sequence[str] = ()) -> Dataset:
-    """A data set of texts and class names; the classes in the given order, or in that of ``labels.order_names``."""
+def build(
+    ids: Sequence[str],
+    texts: Sequence[str],
+    labels: Sequence[str],
+    order: Sequence[str] = (),
+    groups: Sequence[int] | None = None,
+) -> Dataset:
+    """A data set of texts and class names; the classes in the given order, or in that of ``labels.order_names``.
+
+    The column ``group`` is there where ``groups`` are given.
+    """
     present = set(labels)
     names = [name for name in order if name in present] or order_names(present)
     features = Features({"id": Value("string"), "text": Value("string"), "label": ClassLabel(names=names)})
-    return Dataset.from_dict({"id": list(ids), "text": list(texts), "label": list(labels)}, features=features)
+    columns: dict[str, list] = {"id": list(ids), "text": list(texts), "label": list(labels)}
+    if groups is not None:
+        features["group"], columns["group"] = Value("int64"), list(groups)
+    return Dataset.from_dict(columns, features=features)
 
 
-def _read_table(path: Path, text_column: str, label_column: str, how: Format) -> tuple[Dataset, Reading]:
+def _read_table(
+    path: Path, text_column: str, label_column: str, how: Format, group_column: str | None
+) -> tuple[Dataset, Reading]:
     refuse_one_column(text_column, label_column)
-    table, reading = read_table(path, [text_column, label_column], how)
+    wanted = [text_column, label_column, *([] if group_column is None else [group_column])]
+    table, reading = read_table(path, wanted, how)
     texts, rows = list(table[text_column]), list(table.index)
     check_texts(texts, f"{path.name}, column {text_column!r}", rows)
     note_damage(reading, texts, rows)
     labels = name_labels(list(table[label_column]), f"{path.name}, column {label_column!r}", rows, reading.note)
-    return build([str(number) for number in range(1, len(texts) + 1)], texts, labels), reading
+    groups = None
+    if group_column is not None:
+        groups = number_groups(list(table[group_column]), f"{path.name}, column {group_column!r}", reading.note)
+    return build([str(number) for number in range(1, len(texts) + 1)], texts, labels, groups=groups), reading
 
 
 def refuse_one_column(text_column: str, label_column: str) -> None:
     """Raise ValueError when one column is to be both the texts and the labels."""
     if text_column == label_column:
         raise UserError(f"texts and labels are both the column {text_column!r}; name two with --text and --label")
+
+
+def _refuse_groups(group_column: str | None, name: str) -> None:
+    if group_column is not None:
+        raise UserError(f"{name} has no columns, so none called {group_column!r}; --group is for tables")
 
 
 def _read_ag_news() -> Dataset:

@@ -62,6 +62,9 @@ def train(
     out: Annotated[Path | None, typer.Option("--out", help="Folder of the run; call again to go on with it.")] = None,
     text: TextColumn = "text",
     label: LabelColumn = "label",
+    group: Annotated[
+        str | None, typer.Option(help="Column of what belongs together (story, author, customer): kept in one part.")
+    ] = None,
     several_labels: several.SeveralLabels = False,
     label_separator: several.LabelSeparator = None,
     label_columns: several.LabelColumns = None,
@@ -107,6 +110,7 @@ def train(
     settings: dict[str, Any] = {
         "text_column": text,
         "label_column": label,
+        "group_column": group,
         "checkpoint": checkpoint,
         "max_length": max_length,
         "policy": long_texts,

@@ -36,7 +36,9 @@ class Kind(NamedTuple):
 
 
 ONE = Kind(
-    load=lambda settings: load_source(settings.source, settings.text_column, settings.label_column, settings.how),
+    load=lambda settings: load_source(
+        settings.source, settings.text_column, settings.label_column, settings.how, settings.group_column
+    ),
     prepare=prepare_for,
     warnings=lambda prepared, max_length, settings: warnings_about(
         prepared, max_length, settings.policy, settings.class_weights

@@ -16,8 +16,10 @@ from bertft_helpers.batching import EncodedTexts, encode, truncate
 from bertft_helpers.data import clean
 from bertft_helpers.long_texts import encode_whole, without_middle
 from bertft_helpers.own_texts.alike import removed_as_read
+from bertft_helpers.own_texts.grouped import about_groups, rows_by_group
 from bertft_helpers.own_texts.settings import TaskSettings
 from bertft_helpers.own_texts.sources import (
+    GROUP,
     digest_of,
     name_classes,
     rows_by_class,
@@ -99,8 +101,8 @@ def prepare(
 ) -> Prepared:
     """Clean, encode, remove what the tokenizer reads alike, divide by class and cut, unless texts are read in windows.
 
-    So no text of one part is in another, also in other spelling. A class too small to be in every part is left out
-    with ``skip_small_classes``; else it raises UserError.
+    So no text of one part is in another, also in other spelling, and no group, where texts have groups. A class too
+    small to be in every part is left out with ``skip_small_classes``; else it raises UserError.
     """
     kept, ids, removed = read_once(dataset, tokenizer, windows)
     left_out = small_classes(kept) if skip_small_classes else {}
@@ -109,7 +111,8 @@ def prepare(
         reasons = ["small class" if names[label] in left_out else "" for label in kept["label"]]
         kept, ids, removed = _without(reasons, kept, ids, removed)
         kept = without_classes(kept, left_out)
-    divided = divide(kept, ids, rows_by_class(kept, seed, validation, test), tokenizer, max_length, policy, windows)
+    rows_of = rows_by_group if GROUP in kept.column_names else rows_by_class
+    divided = divide(kept, ids, rows_of(kept, seed, validation, test), tokenizer, max_length, policy, windows)
     return Prepared(**divided, removed=removed, digest=digest_of(dataset), left_out=left_out)
 
 
@@ -215,15 +218,17 @@ def share_cut(prepared: Prepared, max_length: int) -> float:
 
 def warnings_about(prepared: Prepared, max_length: int, policy: str, class_weights: bool) -> list[str]:
     """What a reader of the scores must know about the texts, one sentence or two each."""
-    found = [_about_left_out(prepared), about_language(prepared), about_length(prepared, max_length, policy)]
-    return [*filter(None, [*found, _about_imbalance(prepared, class_weights)]), *_about_size(prepared)]
+    found = [about_groups(prepared.parts), _about_left_out(prepared), about_language(prepared)]
+    found += [about_length(prepared, max_length, policy), _about_imbalance(prepared, class_weights)]
+    return [*filter(None, found), *_about_size(prepared)]
 
 
 def _about_left_out(prepared: Prepared) -> str:
     if not prepared.left_out:
         return ""
+    what = "groups" if GROUP in prepared.parts["train"].column_names else "different texts"
     return (
-        f"Left out as asked, with too few different texts: {name_classes(prepared.left_out)}. The model knows no such "
+        f"Left out as asked, with too few {what}: {name_classes(prepared.left_out)}. The model knows no such "
         "class: a text of one gets the label of another."
     )
 

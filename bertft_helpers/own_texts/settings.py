@@ -61,7 +61,8 @@ class TaskSettings:
     study ``small_data`` learned from 5 to 80 texts per class without a failed run. Texts beyond ``max_length`` tokens
     are cut by ``policy``; head and tail did best in Sun et al. 2019. With the policy ``windows`` all of a text is read,
     in windows of ``max_length`` tokens that share ``stride`` (None: an eighth of them). A class with too few texts to
-    be in every part is refused unless ``skip_small_classes`` leaves it out. Raises UserError naming the setting, its
+    be in every part is refused unless ``skip_small_classes`` leaves it out. Rows with the same value of
+    ``group_column``, such as one story, author or customer, are in one part. Raises UserError naming the setting, its
     value and what is allowed.
 
     Precision and dropout are what a trial found to be quick on this machine (``speed.choice``), unless ``precision``
@@ -72,6 +73,7 @@ class TaskSettings:
     source: str
     text_column: str = "text"
     label_column: str = "label"
+    group_column: str | None = None
     checkpoint: str = "bundled"
     max_length: int = 256
     policy: str = "head+tail"
@@ -99,6 +101,7 @@ class TaskSettings:
         rate = self.learning_rate
         self._require("learning_rate", rate is None or 0 < rate < math.inf, "above 0, such as 2e-5 to 5e-4 for BERT")
 
+        self._require_group()
         self._require_reading()
         known = self.precision is None or self.precision in PRECISIONS
         self._require("precision", known, f"one of {', '.join(PRECISIONS)}")
@@ -112,6 +115,12 @@ class TaskSettings:
     def in_windows(self) -> bool:
         """Whether all of a long text is read."""
         return self.policy == WINDOWS
+
+    def _require_group(self) -> None:
+        apart = self.group_column is None or self.group_column not in (self.text_column, self.label_column)
+        self._require("group_column", apart, "another column than those of the texts and of the labels")
+        if self.group_column is not None and self.several is not None:
+            raise UserError("texts with several labels cannot be kept together by group yet: leave --group away")
 
     def _require_reading(self) -> None:
         self._require("policy", self.policy in (*POLICIES, WINDOWS), f"one of {', '.join((*POLICIES, WINDOWS))}")
