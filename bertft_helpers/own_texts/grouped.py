@@ -14,7 +14,7 @@ __all__ = ["DRAWS", "about_groups", "rows_by_group"]
 DRAWS = 50  # divisions that are tried before none is said to be possible
 _RESERVED = {"test": 2, "validation": 1}  # groups of every class that a part leaves to the parts after it
 
-Counts = NDArray[np.int_]  # [groups, classes]: the texts that a group has of a class
+_Counts = NDArray[np.int_]  # [groups, classes]: the texts that a group has of a class
 
 
 def rows_by_group(dataset: Dataset, seed: int, validation: float, test: float) -> dict[str, list[int]]:
@@ -41,7 +41,7 @@ def rows_by_group(dataset: Dataset, seed: int, validation: float, test: float) -
     )
 
 
-def _draw(counts: Counts, generator: np.random.Generator, shares: dict[str, float]) -> NDArray[np.str_]:
+def _draw(counts: _Counts, generator: np.random.Generator, shares: dict[str, float]) -> NDArray[np.str_]:
     """The part of each group, ``[groups]``: class by class, the one of the fewest groups first."""
     part = np.full(len(counts), "train", dtype="U10")
     for label in np.argsort((counts > 0).sum(axis=0), kind="stable"):
@@ -55,7 +55,7 @@ def _draw(counts: Counts, generator: np.random.Generator, shares: dict[str, floa
     return part
 
 
-def _nearest(counts: Counts, wanted: NDArray[np.float64], label: int) -> list[int]:
+def _nearest(counts: _Counts, wanted: NDArray[np.float64], label: int) -> list[int]:
     """The places of groups that, one after the other, bring a part nearer to the texts ``wanted`` of each class."""
     chosen = []
     for place, own in enumerate(counts):
