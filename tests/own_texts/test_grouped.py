@@ -111,6 +111,8 @@ def test_a_run_keeps_the_column_and_its_report_and_summary_say_what_it_did(tmp_p
     assert json.loads((tmp_path / "out" / "run.json").read_text())["group_column"] == "story"
     for page in ("report.html", "summary.html"):
         assert "No group is in two parts" in (tmp_path / "out" / page).read_text(encoding="utf-8")
+    again = train_classifier(path, tmp_path / "out", group_column="story", **how)
+    assert again["test"]["accuracy"] == results["test"]["accuracy"]
     with pytest.raises(UserError, match=r"different are group_column \(there 'story', now None\)"):
         train_classifier(path, tmp_path / "out", **how)
 
