@@ -44,7 +44,7 @@ from bertft_helpers.own_texts.several.dividing import divide_by_labels
 from bertft_helpers.own_texts.several.explaining import ExplainingLabels, explainer_of_labels
 from bertft_helpers.own_texts.several.prepared import targets_of
 from bertft_helpers.own_texts.several.report import confident_mistakes
-from bertft_helpers.own_texts.several.scores import compare_sets, scores_of_sets
+from bertft_helpers.own_texts.several.scores import calibration_of_labels, compare_sets, scores_of_sets
 from bertft_helpers.own_texts.several.sources import load_several, read_several, set_names
 from bertft_helpers.own_texts.several.winner import choose_method
 from bertft_helpers.own_texts.trained import evaluate_file, label_file, open_trained
@@ -404,6 +404,27 @@ def test_a_service_answers_with_labels_and_probabilities(given: Path) -> None:
     (told,) = client.post("/predict", json={"texts": ["owl and fig"]}).json()["predictions"]
     (own,) = classifier.predict(["owl and fig"])
     assert (told["labels"], told["probabilities"]) == (own.labels, pytest.approx(own.probabilities))
+
+
+# Probabilities
+
+
+def test_the_calibration_of_a_label_is_that_of_its_yes_and_no_alone() -> None:
+    sure = np.log(9)  # 0.9 for yes; -sure is 0.1, so 0.9 for no
+    logits = np.array([[sure, sure], [sure, -sure]] * 50)
+    targets = np.array([[True, True], [True, False]] * 50)
+    targets[:20, 0] = False  # a fifth of the answers is wrong; of the other label none is
+    one, other = calibration_of_labels(targets, logits, ["one", "other"])
+    assert (one["label"], one["expected_error"]) == ("one", pytest.approx(0.1))
+    assert other["expected_error"] == pytest.approx(0.1)
+    assert 0 < one["error_by_luck"] == other["error_by_luck"] < 0.1
+
+
+def test_the_report_says_how_honest_the_probabilities_of_each_label_are(given: Path) -> None:
+    found = json.loads((given / "out" / "results.json").read_text())["calibration"]
+    assert [row["label"] for row in found] == NAMES
+    page = (given / "out" / "report.html").read_text(encoding="utf-8")
+    assert all(f'<td class="n">{row["expected_error"]:.3f}</td>' in page for row in found)
 
 
 # Which words decided

@@ -36,6 +36,7 @@ from bertft_helpers.own_texts.several.explaining import explained_test_labels
 from bertft_helpers.own_texts.several.prepared import targets_of
 from bertft_helpers.own_texts.several.report import several_page
 from bertft_helpers.own_texts.several.results import collect_several
+from bertft_helpers.own_texts.several.scores import calibration_of_labels
 from bertft_helpers.own_texts.several.summary import several_summary
 from bertft_helpers.own_texts.several.winner import choose_method
 from bertft_helpers.own_texts.winner import ASKED, FINE_TUNED, classifier_of, text_classifier
@@ -79,7 +80,9 @@ def conclude_several(
     say(f"the model that stays is {kept.name}; it was tested once")
     run |= {"texts_per_second": kept.texts_per_second, "megabytes": run_folder.megabytes_of_model(out)}
     results = collect_several(prepared, winner, kept.method, ours.method, others, run, notes)
-    results |= {"explained": explained_test_labels(kept.scorer, prepared, kept.method.answers["test"])}
+    logits, said = kept.predictions["test"].logits, kept.method.answers["test"]
+    honesty = calibration_of_labels(targets_of(prepared, "test"), logits, prepared.label_names)
+    results |= {"calibration": honesty, "explained": explained_test_labels(kept.scorer, prepared, said)}
     record = TaskRecord(settings, max_length, prepared, model, history, kept.predictions, others, results)
     finish(record, out, {"report.html": several_page(record), "summary.html": several_summary(results)}, say)
     return record

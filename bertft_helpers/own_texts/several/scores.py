@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from bertft_helpers.evaluation import Predictions
 from bertft_helpers.metrics import Floats
+from bertft_helpers.own_texts.calibration import calibrate
 from bertft_helpers.own_texts.scores import accuracy_interval
 from bertft_helpers.own_texts.several.dividing import Targets
 from bertft_helpers.several_labels import f1_scores
 
-__all__ = ["RESAMPLES", "Compared", "compare_sets", "micro_f1", "resampled_sums", "scores_of_sets"]
+__all__ = [
+    "RESAMPLES",
+    "Compared",
+    "calibration_of_labels",
+    "compare_sets",
+    "micro_f1",
+    "resampled_sums",
+    "scores_of_sets",
+]
 
 RESAMPLES = 1000
 
@@ -60,6 +70,20 @@ def _per_label(targets: Targets, said: Targets, thresholds: Mapping[str, float],
         {"label": label, "threshold": limit, "precision": float(p), "recall": float(r), "f1": float(f), "texts": int(n)}
         for (label, limit), p, r, f, n in zip(thresholds.items(), precision, recall, f1, true, strict=True)
     ]
+
+
+def calibration_of_labels(targets: Targets, logits: Floats, names: Sequence[str]) -> list[dict[str, Any]]:
+    """For each label how far the probability of its answer, yes or no, lies from the share of right ones (ECE).
+
+    ``targets`` and ``logits`` are ``[texts, labels]``. ``error_by_luck`` is as in ``calibration.Calibration``. Ready
+    for JSON.
+    """
+    found = []
+    for name, has, yes in zip(names, targets.T, logits.T, strict=True):
+        answers = Predictions(np.stack([np.zeros_like(yes), yes], axis=1), has.astype(int))
+        own = calibrate(answers, temperature=1.0)
+        found.append({"label": name, "expected_error": own.expected_error, "error_by_luck": own.error_by_luck})
+    return found
 
 
 def compare_sets(targets: Targets, model: Targets, other: Targets) -> Compared:
