@@ -15,7 +15,7 @@ from bertft_helpers import metrics
 from bertft_helpers.errors import UserError
 from bertft_helpers.evaluation import Predictions
 from bertft_helpers.inference import Classifier
-from bertft_helpers.own_texts.abstaining import ABSTAIN, Abstaining, share_answered
+from bertft_helpers.own_texts.abstaining import ABSTAIN, Abstaining, precision_interval, share_answered
 from bertft_helpers.tables import visible
 from bertft_helpers.validation import is_blank
 
@@ -86,8 +86,11 @@ def accuracy_interval(right: Chosen) -> tuple[float, float]:
     """The 95 % bootstrap interval of the share of right answers, ``right`` ``[examples]``, whatever their number.
 
     A resample of n answers holds a binomial number of right ones, whose quantiles are known: what
-    ``evaluation.bootstrap_interval`` finds by drawing, here without a draw.
+    ``evaluation.bootstrap_interval`` finds by drawing, here without a draw. Where all answers are right, or none, all
+    resamples are alike and show no doubt; there it is ``precision_interval``.
     """
+    if right.all() or not right.any():
+        return precision_interval(int(right.sum()), len(right))
     low, high = binom.interval(0.95, len(right), right.mean())
     return float(low) / len(right), float(high) / len(right)
 

@@ -79,11 +79,17 @@ def test_a_class_that_is_called_though_nobody_meant_it_lowers_macro_f1() -> None
     assert scores["macro_f1"] == pytest.approx(0.8 / 2)
 
 
-@pytest.mark.parametrize(("right", "count"), [(0, 5), (5, 5), (17, 20), (330, 419)])
+@pytest.mark.parametrize(("right", "count"), [(1, 5), (4, 5), (17, 20), (330, 419)])
 def test_the_interval_of_an_accuracy_is_that_of_drawn_answers(right: int, count: int) -> None:
     answers = np.arange(count) < right
     drawn = bootstrap_interval(answers, resamples=20_000)
     assert accuracy_interval(answers) == pytest.approx(drawn, abs=1.01 / count)  # one answer more or less
+
+
+def test_answers_that_are_all_right_or_all_wrong_leave_the_doubt_that_their_number_leaves() -> None:
+    bound = 0.025 ** (1 / 50)  # were this the share of right answers, 50 of 50 would be right once in 40 times
+    assert accuracy_interval(np.ones(50, dtype=bool)) == (pytest.approx(bound), 1.0)
+    assert accuracy_interval(np.zeros(50, dtype=bool)) == (0.0, pytest.approx(1 - bound))
 
 
 def test_resampled_accuracies_are_binomial() -> None:
