@@ -11,6 +11,7 @@ from nbformat import NotebookNode
 from bertft_helpers.series.catalogue import number_of
 from bertft_helpers.series.gates.outputs import shows_something
 from bertft_helpers.series.notebook import declared_parameters, is_folded, numbered_code_cells, parse_cell, tags
+from bertft_helpers.series.overview import minutes_to_read
 
 __all__ = [
     "FEWEST_CELLS",
@@ -177,7 +178,7 @@ def wrong_length(notebook: NotebookNode) -> Iterator[Finding]:
 
 
 def unstated_time(notebook: NotebookNode) -> Iterator[Finding]:
-    """The first cell says how long reading takes, so that a reader can plan."""
+    """The first cell says how long reading takes, so that a reader can plan, and not less than the map."""
     stated = STATED_READ.search(notebook.cells[0].source) if notebook.cells else None
     if stated is None:
         yield 1, "must say how long reading takes: **Time** about 20 minutes to read"
@@ -186,6 +187,8 @@ def unstated_time(notebook: NotebookNode) -> Iterator[Finding]:
             1,
             f"promises {stated[1]} minutes of reading; {SHORTEST_READ} to {LONGEST_READ} are allowed: split the lesson",
         )
+    elif (measured := minutes_to_read(notebook)) > int(stated[1]):
+        yield 1, f"promises {stated[1]} minutes of reading; its words and cells take {measured}: shorten it, or say so"
 
 
 def star_import(notebook: NotebookNode) -> Iterator[Finding]:

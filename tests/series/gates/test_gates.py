@@ -135,6 +135,10 @@ TITLE, SETUP, IN_SHORT, IMPORTS, PARAMETERS, COUNTING, CHECK, CHECKS, EXERCISE =
         (replace(TITLE, text("# Q6 · How many words are there?")), "cell 1: must say how long reading takes"),
         (replace(TITLE, text("# Q6 · ?\n\n**Time** about 40 minutes to read")), "cell 1: promises 40 minutes"),
         (replace(TITLE, text("# Q6 · ?\n\n**Time** about 5 minutes to read")), "cell 1: promises 5 minutes of reading"),
+        (
+            replace(TITLE, text("# Q6 · ?\n\n**Time** about 10 minutes to read" + " and on" * 1_000)),
+            "cell 1: promises 10 minutes of reading; its words and cells take 1",
+        ),
         (replace(CHECK, text("## Claims")), "has no heading that begins with 'Check'"),
         (replace(CHECK, text("## Takeaways first\n## Check")), "sections must come in the order"),
         (replace(CHECKS, code("pass")), "calls check() 1 times"),
