@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -33,12 +33,13 @@ _LARGE = (".safetensors", ".bin", ".parquet")  # kept in Git LFS, so served from
 
 @dataclass
 class Repository:
-    """A model or data set at its one revision, a full commit."""
+    """A model or data set at its one revision, a full commit, to which one branch points."""
 
     kind: str  # "models" or "datasets"
     name: str
     revision: str
     files: dict[str, bytes]
+    branch: str = "main"
 
     def entries(self) -> list[dict[str, Any]]:
         """The files as the Hub's listings name them."""
@@ -139,7 +140,7 @@ class _Answers(BaseHTTPRequestHandler):
         named = [found for found in self.hub.repositories if (found.kind, found.name) == (kind, name)]
         if not named:  # the Hub answers so because it may be private
             raise _Refused(HTTPStatus.UNAUTHORIZED, "RepoNotFound")
-        if revision is not None and unquote(revision) not in ("main", named[0].revision):
+        if revision is not None and unquote(revision) not in (named[0].branch, named[0].revision):
             raise _Refused(HTTPStatus.NOT_FOUND, "RevisionNotFound")
         return named[0]
 
@@ -182,12 +183,15 @@ class _Answers(BaseHTTPRequestHandler):
 
     def _send(self, file: str, content: bytes, headers: dict[str, str]) -> None:
         content = self.hub.altered.get(file, content)
-        begin = int(re.sub(r"\D", "", self.headers.get("Range", "0").partition("-")[0]))
+        begin, end = _asked_range(self.headers.get("Range", ""), len(content))
         status = HTTPStatus.PARTIAL_CONTENT if "Range" in self.headers else HTTPStatus.OK
-        if begin:
-            headers |= {"Content-Range": f"bytes {begin}-{len(content) - 1}/{len(content)}"}
+        if (begin, end) != (0, len(content)):
+            headers |= {"Content-Range": f"bytes {begin}-{end - 1}/{len(content)}"}
         self._answer(
-            content[begin:], status, headers, stop=max(0, len(content) // 2 - begin) if file == self.hub.cut else None
+            content[begin:end],
+            status,
+            headers,
+            stop=max(0, len(content) // 2 - begin) if file == self.hub.cut else None,
         )
 
     def _answer(
@@ -216,6 +220,12 @@ def _entry(path: str, content: bytes) -> dict[str, Any]:
     return entry
 
 
+def _asked_range(header: str, size: int) -> tuple[int, int]:
+    """The first byte that a Range header asks for and the one after the last; of no header, the whole file."""
+    first, _, last = header.removeprefix("bytes=").partition("-")
+    return int(first or 0), min(int(last) + 1, size) if last else size
+
+
 def _lfs(entry: dict[str, Any]) -> dict[str, Any] | None:
     """How the description of a repository names a large file."""
     return {"sha256": entry["lfs"]["oid"], "size": entry["size"], "pointerSize": 134} if "lfs" in entry else None
@@ -227,8 +237,9 @@ def _listing(entries: list[dict[str, Any]], folder: str, recursive: bool) -> lis
     below = [entry for entry in entries if entry["path"].startswith(start)]
     if not below:
         raise _Refused(HTTPStatus.NOT_FOUND, "EntryNotFound")
-    rest = {entry["path"].removeprefix(start) for entry in below}
-    folders = sorted({start + path.rpartition("/")[0] for path in rest if "/" in path})
+    rest = [PurePosixPath(entry["path"].removeprefix(start)) for entry in below]
+    above = {start + str(folder) for path in rest for folder in path.parents if folder.name}
+    folders = sorted(path for path in above if recursive or "/" not in path.removeprefix(start))
     files = [entry for entry in below if recursive or "/" not in entry["path"].removeprefix(start)]
     return [{"type": "directory", "path": path, "size": 0, "oid": "0" * 40} for path in folders] + files
 
