@@ -98,7 +98,7 @@ def printed_verdicts(number: str) -> list[str]:
     return [line for text in texts for line in text.splitlines() if "Holm p" in line and " seeds" in line]
 
 
-@pytest.mark.parametrize("number", ["25", "26", "27", "28", "29", "A1"])
+@pytest.mark.parametrize("number", ["25", "26", "27", "28", "29", "30", "A1"])
 def test_a_lesson_prints_of_a_family_what_its_rows_say_today(number: str) -> None:
     verdicts = [found for name in FAMILIES for found in verdicts_of(name)]
     told = printed_verdicts(number)
