@@ -24,12 +24,12 @@ from benchmarks.material import parts, tokenizer
 from bertft_helpers.batching import EncodedTexts, encode, truncate
 from bertft_helpers.metrics import accuracy, mcnemar
 from bertft_helpers.own_texts.baselines import mean_vectors
-from bertft_helpers.own_texts.whole_texts import Windows
+from bertft_helpers.own_texts.whole_texts import WindowSize
 from bertft_helpers.pretrained import load_encoder
 from bertft_helpers.speed.choice import find_choice
 from bertft_helpers.windows import pool_windows
 
-WINDOWS = Windows(256, 32)
+WINDOWS = WindowSize(256, 32)
 USUAL = "head+tail"
 MONEY, SIGNS = re.compile(r"[£$€](?=\s?\d)"), re.compile(r"[£$€%?]")
 

@@ -18,7 +18,7 @@ from transformers import BertModel
 from bertft_helpers.batching import EncodedTexts
 from bertft_helpers.features import encode_once
 from bertft_helpers.own_texts.counted_words import LinearHead
-from bertft_helpers.own_texts.whole_texts import Windows
+from bertft_helpers.own_texts.whole_texts import WindowSize
 from bertft_helpers.runtime import mixed_precision
 from bertft_helpers.speed.throughput import quick_attention
 from bertft_helpers.windows import pool_windows
@@ -88,7 +88,7 @@ def frozen_features(
     encoder: BertModel,
     examples: Mapping[str, EncodedTexts],
     precision: str = "float32",
-    windows: Windows | None = None,
+    windows: WindowSize | None = None,
 ) -> Baseline:
     """Logistic regression on the mean vectors of an encoder that was not fine-tuned; part -> examples.
 
@@ -105,7 +105,7 @@ def frozen_features(
 
 
 def mean_vectors(
-    encoder: BertModel, examples: EncodedTexts, precision: str = "float32", windows: Windows | None = None
+    encoder: BertModel, examples: EncodedTexts, precision: str = "float32", windows: WindowSize | None = None
 ) -> np.ndarray:
     """The mean vectors of a frozen encoder, ``[examples, width]``, computed in ``precision``."""
     quick_attention(encoder, precision)

@@ -27,7 +27,7 @@ from bertft_helpers.own_texts.sources import (
     take_parts,
     without_classes,
 )
-from bertft_helpers.own_texts.whole_texts import Windows, windows_for
+from bertft_helpers.own_texts.whole_texts import WindowSize, windows_for
 from bertft_helpers.tables import visible
 
 __all__ = [
@@ -70,7 +70,7 @@ class Prepared:
     pieces_per_word: float
     digest: str
     left_out: dict[str, int]
-    windows: Windows | None = None
+    windows: WindowSize | None = None
 
     @property
     def label_names(self) -> list[str]:
@@ -97,7 +97,7 @@ def prepare(
     validation: float = 0.2,
     test: float = 0.2,
     skip_small_classes: bool = False,
-    windows: Windows | None = None,
+    windows: WindowSize | None = None,
 ) -> Prepared:
     """Clean, encode, remove what the tokenizer reads alike, divide by class and cut, unless texts are read in windows.
 
@@ -117,7 +117,7 @@ def prepare(
 
 
 def read_once(
-    dataset: Dataset, tokenizer: PreTrainedTokenizerBase, windows: Windows | None = None
+    dataset: Dataset, tokenizer: PreTrainedTokenizerBase, windows: WindowSize | None = None
 ) -> tuple[Dataset, list[list[int]], pd.DataFrame]:
     """The cleaned rows that the tokenizer tells apart, their token ids, and the rows that were removed."""
     kept, removed = clean(dataset)
@@ -132,7 +132,7 @@ def divide(
     tokenizer: PreTrainedTokenizerBase,
     max_length: int,
     policy: str,
-    windows: Windows | None = None,
+    windows: WindowSize | None = None,
 ) -> dict[str, Any]:
     """What ``Prepared`` holds part by part, by name: the texts of ``rows``, cut, and how the vocabulary fits them.
 
@@ -171,7 +171,7 @@ def prepare_for(
     )
 
 
-def _encoded(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, windows: Windows | None) -> list[list[int]]:
+def _encoded(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, windows: WindowSize | None) -> list[list[int]]:
     """Token ids; only where all of a text is read are those of its middle needed, however long it is."""
     return encode_whole(texts, tokenizer) if windows else encode([without_middle(text) for text in texts], tokenizer)
 
@@ -272,7 +272,7 @@ def about_length(prepared: Prepared, max_length: int, policy: str) -> str:
     )
 
 
-def _windows_a_text(windows: Windows, prepared: Prepared) -> float:
+def _windows_a_text(windows: WindowSize, prepared: Prepared) -> float:
     return float(np.mean([len(windows.cut(ids)) for part in PARTS for ids in prepared.examples[part].input_ids]))
 
 

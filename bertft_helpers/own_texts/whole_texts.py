@@ -22,11 +22,11 @@ from bertft_helpers.own_texts.settings import SHARED, TaskSettings
 from bertft_helpers.speed.dropout import byte_generator
 from bertft_helpers.windows import cut_windows
 
-__all__ = ["WholeTexts", "Windows", "about_longer", "windows_for"]
+__all__ = ["WholeTexts", "WindowSize", "about_longer", "windows_for"]
 
 
-class Windows(NamedTuple):
-    """Windows of ``max_length`` tokens, of which each shares ``stride`` with the one before."""
+class WindowSize(NamedTuple):
+    """How texts are cut into windows: ``max_length`` tokens, of which each shares ``stride`` with the one before."""
 
     max_length: int
     stride: int
@@ -46,7 +46,7 @@ class Windows(NamedTuple):
         return EncodedTexts([ids for own in cut for ids in own], labels, examples.pad_id), [len(own) for own in cut]
 
 
-def windows_for(settings: TaskSettings, max_length: int) -> Windows | None:
+def windows_for(settings: TaskSettings, max_length: int) -> WindowSize | None:
     """The windows that a run reads longer texts in; None where it cuts them.
 
     Raises UserError for a stride that leaves a window no new token.
@@ -59,7 +59,7 @@ def windows_for(settings: TaskSettings, max_length: int) -> Windows | None:
             f"the stride is {stride}, and windows hold {max_length} tokens, [CLS] and [SEP] among them: they can share "
             f"at most {max_length - 3}; lower --stride ({max_length // SHARED} is usual), or raise --max-length"
         )
-    return Windows(max_length, stride)
+    return WindowSize(max_length, stride)
 
 
 class WholeTexts(nn.Module):
@@ -70,7 +70,7 @@ class WholeTexts(nn.Module):
     that of one batch of windows and next to nothing for every other, for a third more time.
     """
 
-    def __init__(self, model: nn.Module, windows: Windows, token_budget: int, pad_id: int = 0) -> None:
+    def __init__(self, model: nn.Module, windows: WindowSize, token_budget: int, pad_id: int = 0) -> None:
         super().__init__()
         self.model = model
         self.windows = windows

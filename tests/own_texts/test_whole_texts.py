@@ -22,7 +22,7 @@ from bertft_helpers.own_texts.familiarity import WithoutHead
 from bertft_helpers.own_texts.record import TaskRecord
 from bertft_helpers.own_texts.settings import TaskSettings
 from bertft_helpers.own_texts.trained import evaluate_file, open_trained
-from bertft_helpers.own_texts.whole_texts import WholeTexts, Windows, windows_for
+from bertft_helpers.own_texts.whole_texts import WholeTexts, WindowSize, windows_for
 from bertft_helpers.speed.dropout import use_byte_dropout
 
 WINDOWS = {"policy": "windows", "max_length": 16}
@@ -76,7 +76,7 @@ def test_what_is_computed_twice_gives_the_gradient_of_what_is_kept(
         model = tiny_classifier(hidden_dropout_prob=0.3).train()
         if dropout == "bytes":
             use_byte_dropout(model, 0)
-        over = WholeTexts(model, Windows(12, 2), token_budget=24)
+        over = WholeTexts(model, WindowSize(12, 2), token_budget=24)
         if kept:
             monkeypatch.setattr(over, "_logits_again", over._logits)
         gradients.append(list(gradients_of(over)))
@@ -98,7 +98,7 @@ def test_a_long_text_keeps_next_to_nothing_for_its_gradient(monkeypatch: pytest.
             over(ids, torch.ones_like(ids)).logits.sum()
         return sum(sizes)
 
-    over = WholeTexts(tiny_classifier().train(), Windows(12, 2), token_budget=24)
+    over = WholeTexts(tiny_classifier().train(), WindowSize(12, 2), token_budget=24)
     flat = kept_by(over)
     monkeypatch.setattr(over, "_logits_again", over._logits)
     assert 200 * flat < kept_by(over)
@@ -110,7 +110,7 @@ def test_no_batch_of_windows_has_more_tokens_than_its_budget() -> None:
     model.register_forward_pre_hook(
         lambda module, args, given: shapes.append(given["input_ids"].shape), with_kwargs=True
     )
-    predict(Windows(12, 2).over(model, batch_size=2, pad_id=0), make_loader(long_examples(), 3))
+    predict(WindowSize(12, 2).over(model, batch_size=2, pad_id=0), make_loader(long_examples(), 3))
     assert max(shape.numel() for shape in shapes) <= 2 * 12
     assert sum(shape[0] for shape in shapes) == 9 + 1 + 5
 
@@ -118,14 +118,14 @@ def test_no_batch_of_windows_has_more_tokens_than_its_budget() -> None:
 def test_the_mean_of_the_vectors_under_the_head_is_the_mean_of_the_logits() -> None:
     model, loader = tiny_classifier().eval(), make_loader(long_examples(), 3)
     body = WithoutHead(model)
-    vectors = predict(WholeTexts(body, Windows(12, 2), 48), loader).logits
+    vectors = predict(WholeTexts(body, WindowSize(12, 2), 48), loader).logits
     with torch.inference_mode():
         logits = body.head(torch.from_numpy(vectors)).numpy()
-    np.testing.assert_allclose(logits, predict(WholeTexts(model, Windows(12, 2), 48), loader).logits, atol=1e-6)
+    np.testing.assert_allclose(logits, predict(WholeTexts(model, WindowSize(12, 2), 48), loader).logits, atol=1e-6)
 
 
 def test_a_frozen_encoder_gives_a_text_the_mean_vector_of_its_windows() -> None:
-    encoder, windows, examples = tiny_classifier().bert.eval(), Windows(12, 2), long_examples()
+    encoder, windows, examples = tiny_classifier().bert.eval(), WindowSize(12, 2), long_examples()
     found = mean_vectors(encoder, examples, windows=windows)
     cut = windows.cut(examples.input_ids[0])
     apart = mean_vectors(encoder, EncodedTexts(cut, [0] * len(cut)))
@@ -192,7 +192,7 @@ def test_other_tools_read_the_first_window_as_the_card_says(finished: Finished) 
     theirs = pipeline(
         "text-classification", model=str(out / "model"), truncation=True, function_to_apply="none", top_k=None
     )
-    first = Windows(16, 2).cut(record.prepared.examples["test"].input_ids[_longest(record)])[0]
+    first = WindowSize(16, 2).cut(record.prepared.examples["test"].input_ids[_longest(record)])[0]
     with torch.inference_mode():
         ours = record.model.eval()(torch.tensor([first])).logits[0].tolist()
     scores = {one["label"]: one["score"] for one in theirs(text)[0]}
@@ -246,6 +246,6 @@ def test_a_stride_that_leaves_a_window_nothing_new_is_refused(stride: int) -> No
 
 
 def test_windows_share_an_eighth_unless_told_otherwise() -> None:
-    assert windows_for(TaskSettings("texts.csv", policy="windows"), 256) == Windows(256, 32)
-    assert windows_for(TaskSettings("texts.csv", policy="windows", stride=9), 256) == Windows(256, 9)
+    assert windows_for(TaskSettings("texts.csv", policy="windows"), 256) == WindowSize(256, 32)
+    assert windows_for(TaskSettings("texts.csv", policy="windows", stride=9), 256) == WindowSize(256, 9)
     assert windows_for(TaskSettings("texts.csv"), 256) is None

@@ -21,7 +21,7 @@ from bertft_helpers.metrics import Floats
 from bertft_helpers.own_texts.baselines import COUNTED, FROZEN, STRENGTHS, fit_counter, mean_vectors
 from bertft_helpers.own_texts.counted_words import LinearHead
 from bertft_helpers.own_texts.several.dividing import Targets
-from bertft_helpers.own_texts.whole_texts import Windows
+from bertft_helpers.own_texts.whole_texts import WindowSize
 from bertft_helpers.several_labels import f1_scores, tune_thresholds
 
 __all__ = ["FREQUENT", "Labels", "Method", "counted_words", "frozen_features", "most_frequent_set", "tuned"]
@@ -77,7 +77,7 @@ def frozen_features(
     examples: Mapping[str, EncodedTexts],
     labels: Labels,
     precision: str = "float32",
-    windows: Windows | None = None,
+    windows: WindowSize | None = None,
 ) -> Method:
     """A logistic regression for each label on the mean vectors of an encoder that was not fine-tuned."""
     start = time.process_time()

@@ -141,6 +141,7 @@ class BookSources:
             "myst_enable_extensions": ["colon_fence"],
             "myst_heading_anchors": 3,
             "html_theme": "basic",
+            "pygments_style": "sphinx",
             "html_static_path": ["_static"],
             "html_css_files": ["print.css"],
             "html_title": TITLE,

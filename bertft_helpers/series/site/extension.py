@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Any
@@ -96,9 +97,7 @@ def _is_prose(text: nodes.Text) -> bool:
 
 def _linked(app: Sphinx, page: str, text: nodes.Text, waiting: dict[str, tuple[str, str]]) -> list[nodes.Node]:
     parts, content, at = [], text.astext(), 0
-    longest_first = sorted(waiting, key=len, reverse=True)
-    pattern = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, longest_first))})(?![\w-])")
-    for match in pattern.finditer(content) if waiting else ():
+    for match in _spellings(frozenset(app.config.hover_definitions)).finditer(content):
         name, definition = waiting.pop(match[0], ("", ""))
         if name:
             for spelling in [spelling for spelling, (other, _) in waiting.items() if other == name]:
@@ -106,6 +105,13 @@ def _linked(app: Sphinx, page: str, text: nodes.Text, waiting: dict[str, tuple[s
             parts += [nodes.Text(content[at : match.start()]), _reference(app, page, match[0], name, definition)]
             at = match.end()
     return [*parts, nodes.Text(content[at:])] if parts else []
+
+
+@cache
+def _spellings(terms: frozenset[str]) -> re.Pattern[str]:
+    """Each term as a whole, the longest that fits: also the later uses, in which no shorter term is meant."""
+    longest_first = sorted(terms, key=len, reverse=True)
+    return re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, longest_first))})(?![\w-])")
 
 
 def _reference(app: Sphinx, page: str, shown: str, name: str, definition: str) -> nodes.reference:

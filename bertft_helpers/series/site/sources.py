@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 from bertft_helpers.errors import MissingError
@@ -15,22 +14,19 @@ from bertft_helpers.series.site.glossary import glossary_page, hover_definitions
 from bertft_helpers.series.site.landing import landing_page, page_name
 from bertft_helpers.series.site.lesson_page import alt_texts, graduates, page_of
 from bertft_helpers.series.site.links import rewrite_links
+from bertft_helpers.series.site.reference import module_page, modules, reference_page
 from bertft_helpers.series.stamp import stamped_source, with_local_links
 
 __all__ = [
     "AUTHOR",
     "DOCUMENTS",
-    "PACKAGE",
-    "REFERENCE",
     "STATIC",
     "TITLE",
     "Sources",
-    "reference_modules",
 ]
 
 
 TITLE, AUTHOR = "Fine-tuning BERT in PyTorch", "The bertft maintainers"
-PACKAGE = Path(__file__).parents[2]
 STATIC = Path(__file__).with_name("static")
 DOCUMENTS = {  # file of the project -> page of the site, each included where it exists
     "README.md": "project.md",
@@ -41,7 +37,6 @@ DOCUMENTS = {  # file of the project -> page of the site, each included where it
     "tests/README.md": "tests.md",
     "CHANGELOG.md": "changelog.md",
 }
-REFERENCE = ("", "speed", "resume", "studies", "own_texts")  # folders of the package that the reference describes
 
 
 class Sources:
@@ -70,13 +65,10 @@ class Sources:
         for path in self.books:
             _copy(path, out / "_extra" / "book" / path.name)
         shutil.copytree(STATIC, out / "_static")
-        names = list(reference_modules())
-        for name in names:
-            text = (
-                f"{name.removeprefix('bertft_helpers.')}\n{'=' * len(name)}\n\n.. automodule:: {name}\n   :members:\n"
-            )
-            _write(out / "api" / f"{name}.rst", text)
-        _write(out / "api" / "index.md", _API.format(names="\n".join(names)))
+        for module in modules():
+            if not module.is_folder:
+                _write(out / "api" / f"{module.name}.rst", module_page(module))
+        _write(out / "api" / "index.md", reference_page())
         _write(out / "index.md", landing_page(self.lessons, self.pages, self.books))
         _write(out / "conf.py", "".join(f"{key} = {value!r}\n" for key, value in self._settings().items()))
 
@@ -132,6 +124,7 @@ class Sources:
                 "use_download_button": False,
                 "home_page_in_toc": True,
                 "show_toc_level": 2,
+                "collapse_navbar": True,  # else every page repeats the names of all modules, a quarter of a build
                 "navigation_with_keys": False,
                 "navbar_persistent": [],  # the search is in the side bar
             },
@@ -152,14 +145,6 @@ class Sources:
         }
 
 
-def reference_modules() -> Iterator[str]:
-    """The modules that the reference describes, by their full names."""
-    for folder in REFERENCE:
-        for path in sorted((PACKAGE / folder).glob("*.py")):
-            if not path.stem.startswith("__"):
-                yield ".".join(["bertft_helpers", *([folder] if folder else []), path.stem])
-
-
 def _books_in(folder: Path) -> list[Path]:
     books = [path for path in sorted(folder.glob("*.*")) if path.suffix in (".epub", ".pdf")]
     if not books:
@@ -175,15 +160,3 @@ def _write(path: Path, text: str) -> None:
 def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
-
-
-_API = """# Reference
-
-What the package `bertft_helpers` offers, module by module. A function that a lesson wrote out names the lesson.
-
-:::{{toctree}}
-:maxdepth: 1
-
-{names}
-:::
-"""

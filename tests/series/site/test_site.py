@@ -18,10 +18,12 @@ from test_publishing import recipes
 
 from bertft_helpers.errors import UserError
 from bertft_helpers.series.catalogue import find_lessons
+from bertft_helpers.series.notebook import read_notebook
 from bertft_helpers.series.published import Repository, repository_of
 from bertft_helpers.series.site.build import build_site
 from bertft_helpers.series.site.glossary import glossary_page, hover_definitions
-from bertft_helpers.series.site.lesson_page import page_of
+from bertft_helpers.series.site.landing import page_name
+from bertft_helpers.series.site.lesson_page import graduates, page_of
 from bertft_helpers.series.site.links import rewrite_links
 
 if TYPE_CHECKING:
@@ -132,10 +134,25 @@ def test_the_built_pages_load_nothing_foreign_lead_nowhere_dead_and_describe_the
     assert {page.name: x.silent for page, x in pages.items() if x.silent} == {}
     dead = [(page.name, link) for page, x in pages.items() for link in x.links if _is_dead(page, link, pages)]
     assert dead == []
+    assert unlinked_functions(site, pages) == []
     for style in site.rglob("*.css"):
         assert re.findall(r"url\([\"']?(?:https?:)?//|@import [\"'](?:https?:)?//", style.read_text("utf-8")) == [], (
             style
         )
+
+
+def unlinked_functions(site: Path, pages: dict[Path, Addresses]) -> list[str]:
+    """Functions that a lesson wrote out, but whose place in the reference and whose lesson don't link each other."""
+    wanted = []
+    for lesson in find_lessons(NOTEBOOKS):
+        page = site / f"{page_name(lesson)}.html"
+        for name in (name for cell in read_notebook(lesson.path).cells for name in graduates(cell)):
+            described = site / "api" / f"bertft_helpers.{name.rpartition('.')[0]}.html"
+            there = f"../api/{described.name}#bertft_helpers.{name}"
+            back = f"../{page_name(lesson)}.html"
+            if there not in pages[page.resolve()].links or back not in pages[described.resolve()].links:
+                wanted.append(name)
+    return wanted
 
 
 def _outside(addresses: list[str]) -> list[str]:
