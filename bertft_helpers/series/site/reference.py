@@ -61,7 +61,7 @@ def reference_page() -> str:
 def _section(members: list[Module]) -> str:
     folder, *inside = members
     lines = (f"- [{module.short}]({module.name}.rst): {module.summary}" for module in inside)
-    return f"## `{folder.name}`\n\n{folder.summary}\n\n" + "\n".join(lines)
+    return f"## {folder.short or folder.name}\n\n{folder.summary}\n\n" + "\n".join(lines)
 
 
 _PAGE = """# Reference

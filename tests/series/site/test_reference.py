@@ -36,6 +36,6 @@ def test_nothing_that_a_lesson_imports_is_left_out() -> None:
 def test_the_first_page_says_of_each_folder_and_module_what_it_is_for() -> None:
     page = reference_page()
     assert [module.name for module in modules() if not module.summary] == []
-    several = page.index("## `bertft_helpers.own_texts.several`\n\nSeveral labels for one text: ")
+    several = page.index("## own_texts.several\n\nSeveral labels for one text: ")
     assert page.index("\n- [own_texts.winner](bertft_helpers.own_texts.winner.rst): Which of ") < several
     assert several < page.index("\n- [own_texts.several.winner](bertft_helpers.own_texts.several.winner.rst): Which ")
