@@ -11,11 +11,6 @@ from bertft_helpers.series.overview import PICTURE, lessons_by_part, minutes_to_
 
 __all__ = ["landing_page", "page_name", "short_title", "toctree"]
 
-_NAMES = {  # page -> what the side bar calls it, where that is not the page's title
-    "project": "Install, run, use",
-    "map": "Minutes and memory",
-}
-
 
 def landing_page(lessons: Sequence[Lesson], pages: Mapping[str, str], books: Sequence[Path]) -> str:
     """The first page as Markdown; ``pages`` are the project's other pages, by the file that each is made from.
@@ -74,8 +69,7 @@ def _toctrees(lessons: Sequence[Lesson], pages: Mapping[str, str]) -> Iterator[s
     for part, members in lessons_by_part(lessons).items():
         yield toctree(part, [f"{short_title(lesson)} <{page_name(lesson)}>" for lesson in members])
     documents = [page.removesuffix(".md") for page in pages.values() if page.endswith(".md")]
-    named = [f"{_NAMES[page]} <{page}>" if page in _NAMES else page for page in documents]
-    yield toctree("Around the lessons", [*named, "api/index"])
+    yield toctree("Around the lessons", [*documents, "api/index"])
 
 
 def page_name(lesson: Lesson) -> str:

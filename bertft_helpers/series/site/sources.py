@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -36,6 +37,11 @@ DOCUMENTS = {  # file of the project -> page of the site, each included where it
     "benchmarks/RESULTS.md": "benchmarks.md",
     "tests/README.md": "tests.md",
     "CHANGELOG.md": "changelog.md",
+}
+
+TITLES = {  # page of the site -> its title there, where the file's own says too little beside the other pages
+    "project.md": "Install, run, use",
+    "map.md": "Minutes and memory",
 }
 
 
@@ -93,6 +99,7 @@ class Sources:
         elif origin.endswith(".md"):
             text = source.read_text(encoding="utf-8")
             text = glossary_page(text) if page == "glossary.md" else text
+            text = re.sub(r"\A# .*", f"# {TITLES[page]}", text) if page in TITLES else text
             _write(out / page, rewrite_links(text, origin, page, self.pages, self.repository))
         else:
             _copy(source, out / page)

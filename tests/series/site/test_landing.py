@@ -9,6 +9,7 @@ from conftest import code, text, write_lesson
 
 from bertft_helpers.series.catalogue import Lesson, find_lessons
 from bertft_helpers.series.site.landing import landing_page
+from bertft_helpers.series.site.sources import Sources
 
 
 @pytest.fixture
@@ -45,4 +46,11 @@ def test_doors_picture_and_books_are_there_when_the_project_has_them(lessons: li
     ] * 3
     assert "![Three maps" in full
     assert '<a download href="book/b.epub">EPUB</a> · <a download href="book/b.pdf">PDF</a>' in full
-    assert "Install, run, use <project>" in full
+    assert "\nproject\nworkshop\napi/index\n" in full
+
+
+def test_the_readme_has_another_title_than_the_first_page(tmp_path: Path) -> None:
+    write_lesson(tmp_path / "notebooks" / "05_show_texts.ipynb", [text("# Q5 · Which texts?")])
+    (tmp_path / "README.md").write_text("# The series\n\n# Part\n")
+    Sources(tmp_path / "notebooks").write(tmp_path / "out")
+    assert (tmp_path / "out" / "project.md").read_text() == "# Install, run, use\n\n# Part\n"
