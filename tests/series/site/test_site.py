@@ -241,7 +241,8 @@ def assert_everybody_can_read(browser: Browser, site: Path) -> None:
     found = {}
     for scheme in ("light", "dark"):
         page = browser.new_page(color_scheme=scheme)
-        for name in ("index", "lessons/06_inspect_bert", "applications/A2_tag_words", "glossary", "api/index"):
+        names = ("index", "lessons/06_inspect_bert", "applications/A2_tag_words", "glossary", "api/index")
+        for name in (*names, "api/bertft_helpers.training", "_modules/bertft_helpers/training"):
             page.goto((site / f"{name}.html").as_uri())
             page.add_style_tag(content="* { transition: none !important }")  # colours half-way are nobody's choice
             assert page.evaluate("document.documentElement.dataset.theme") == scheme
