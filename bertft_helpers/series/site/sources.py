@@ -143,6 +143,7 @@ class Sources:
             "html_copy_source": False,
             "html_show_copyright": False,
             "exclude_patterns": ["_extra"],
+            "viewcode_follow_imported_members": False,  # what two modules offer would have a way back into one of them
             "autodoc_typehints": "signature",
             "autodoc_member_order": "bysource",
             "lesson_pages": {lesson.number: page_name(lesson) for lesson in self.lessons},
