@@ -69,7 +69,8 @@ def _toctrees(lessons: Sequence[Lesson], pages: Mapping[str, str]) -> Iterator[s
     for part, members in lessons_by_part(lessons).items():
         yield toctree(part, [f"{short_title(lesson)} <{page_name(lesson)}>" for lesson in members])
     documents = [page.removesuffix(".md") for page in pages.values() if page.endswith(".md")]
-    yield toctree("Around the lessons", [*documents, "api/index"])
+    if documents:
+        yield toctree("Around the lessons", documents)
 
 
 def page_name(lesson: Lesson) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
-__all__ = ["INTERNAL", "PACKAGE", "Module", "module_page", "modules", "reference_page"]
+__all__ = ["INTERNAL", "PACKAGE", "SHOWN", "Module", "module_page", "modules", "reference_page"]
 
 PACKAGE = Path(__file__).parents[2]
 INTERNAL = {  # module or folder of the package that the reference leaves out -> why nobody imports it

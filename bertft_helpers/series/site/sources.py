@@ -23,6 +23,7 @@ __all__ = [
     "DOCUMENTS",
     "STATIC",
     "TITLE",
+    "TITLES",
     "Sources",
 ]
 
@@ -37,6 +38,7 @@ DOCUMENTS = {  # file of the project -> page of the site, each included where it
     "benchmarks/RESULTS.md": "benchmarks.md",
     "tests/README.md": "tests.md",
     "CHANGELOG.md": "changelog.md",
+    "bertft_helpers/README.md": "api/index.md",  # made from docstrings
 }
 
 TITLES = {  # page of the site -> its title there, where the file's own says too little beside the other pages
@@ -61,6 +63,7 @@ class Sources:
         self.pages |= {lesson.origin: f"{page_name(lesson)}.ipynb" for lesson in self.lessons}
         if (folder / PICTURE).exists():
             self.pages[f"notebooks/{PICTURE}"] = PICTURE
+        self.has_reference = "api/index.md" in self.pages.values()
         self.written_out: dict[str, str] = {}
         self.figure_alts: dict[str, str] = {}
 
@@ -71,10 +74,6 @@ class Sources:
         for path in self.books:
             _copy(path, out / "_extra" / "book" / path.name)
         shutil.copytree(STATIC, out / "_static")
-        for module in modules():
-            if not module.is_folder:
-                _write(out / "api" / f"{module.name}.rst", module_page(module))
-        _write(out / "api" / "index.md", reference_page())
         _write(out / "index.md", landing_page(self.lessons, self.pages, self.books))
         _write(out / "conf.py", "".join(f"{key} = {value!r}\n" for key, value in self._settings().items()))
 
@@ -90,12 +89,14 @@ class Sources:
             notebook = with_local_links(read_notebook(source), source.name)
             self.figure_alts |= alt_texts(notebook)
             self.written_out |= {name: number_of(source.name) for cell in notebook.cells for name in graduates(cell)}
-            shown = page_of(notebook, self._row(origin, page), "../api")
+            shown = page_of(notebook, self._row(origin, page), "../api" if self.has_reference else None)
             for cell in shown.cells:
                 if cell.cell_type == "markdown":
                     cell.source = rewrite_links(cell.source, origin, page, self.pages, self.repository)
             write_notebook(shown, out / page)
             _copy(source, out / "_extra" / "notebooks" / source.name)
+        elif page == "api/index.md":
+            _write_reference(out)
         elif origin.endswith(".md"):
             text = source.read_text(encoding="utf-8")
             text = glossary_page(text) if page == "glossary.md" else text
@@ -145,6 +146,8 @@ class Sources:
             "exclude_patterns": ["_extra"],
             "viewcode_follow_imported_members": False,  # what two modules offer would have a way back into one of them
             "autodoc_typehints": "signature",
+            "autodoc_type_aliases": {"ArrayLike": "ArrayLike"},  # numpy's is a union of half a page
+            "autodoc_preserve_defaults": True,
             "autodoc_member_order": "bysource",
             "lesson_pages": {lesson.number: page_name(lesson) for lesson in self.lessons},
             "hover_definitions": hover_definitions(glossary.read_text(encoding="utf-8")) if glossary.exists() else {},
@@ -158,6 +161,13 @@ def _books_in(folder: Path) -> list[Path]:
     if not books:
         raise MissingError(f"{folder} has no book (.epub, .pdf): bertft book --out {folder} makes them")
     return books
+
+
+def _write_reference(out: Path) -> None:
+    for module in modules():
+        if not module.is_folder:
+            _write(out / "api" / f"{module.name}.rst", module_page(module))
+    _write(out / "api" / "index.md", reference_page())
 
 
 def _write(path: Path, text: str) -> None:

@@ -46,11 +46,14 @@ def test_doors_picture_and_books_are_there_when_the_project_has_them(lessons: li
     ] * 3
     assert "![Three maps" in full
     assert '<a download href="book/b.epub">EPUB</a> · <a download href="book/b.pdf">PDF</a>' in full
-    assert "\nproject\nworkshop\napi/index\n" in full
+    assert "\nproject\nworkshop\n" in full
 
 
-def test_the_readme_has_another_title_than_the_first_page(tmp_path: Path) -> None:
+def test_lessons_beside_no_package_have_no_reference_and_the_readme_another_title_than_the_first_page(
+    tmp_path: Path,
+) -> None:
     write_lesson(tmp_path / "notebooks" / "05_show_texts.ipynb", [text("# Q5 · Which texts?")])
     (tmp_path / "README.md").write_text("# The series\n\n# Part\n")
     Sources(tmp_path / "notebooks").write(tmp_path / "out")
     assert (tmp_path / "out" / "project.md").read_text() == "# Install, run, use\n\n# Part\n"
+    assert not (tmp_path / "out" / "api").exists()

@@ -199,7 +199,11 @@ def assert_figures_are_light_in_dark_mode(page: Page, site: Path) -> None:
 def assert_no_sideways_scrolling_on_a_phone(page: Page, site: Path) -> None:
     page.set_viewport_size({"width": 390, "height": 800})
     lessons = [*(site / "lessons").glob("*.html"), *(site / "applications").glob("*.html")]
-    for path in [*lessons, *(site / f"{name}.html" for name in ("index", "map", "glossary", "benchmarks"))]:
+    described = [
+        site / "api" / f"bertft_helpers.{name}.html" for name in ("evaluation", "own_texts.several.conclusion")
+    ]
+    others = [site / f"{name}.html" for name in ("index", "map", "glossary", "benchmarks", "api/index")]
+    for path in [*lessons, *described, *others]:
         page.goto(path.as_uri())
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path.name
 
