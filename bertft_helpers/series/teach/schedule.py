@@ -38,7 +38,7 @@ class Format:
 
 
 FORMATS = {
-    "90_minutes": Format("90 minutes", ("00 10 14 +19 22",), 90, 45, 5, framing=3),
+    "90_minutes": Format("90 minutes", ("00 10 14 +19 22",), 90, 45, 4, framing=3),
     "one_day": Format("One day", ("00 +04 +05 07 +08 +10 +11 13 +14 +15 17 18 +19 +22 +24",), 480, 80, 15, 60, 10),
     "two_days": Format(
         "Two days",
