@@ -31,16 +31,20 @@ __all__ = ["Objective", "one_label", "remedies_as_options", "train"]
 
 
 class Objective(NamedTuple):
-    """What is learned: the model as the loop asks it, the loss, and the column by which the best epoch is known."""
+    """What is learned: the model as the loop asks it, the loss, and the column by which the best epoch is known.
+
+    ``score`` is what the share of right answers is called.
+    """
 
     asked: Callable[[BertForSequenceClassification], nn.Module]
     loss_fn: LossFn
     monitor: str
+    score: str
 
 
 def one_label(prepared: Prepared, settings: TaskSettings) -> Objective:
     """The classes exclude one another; rare ones weigh more where the settings say so."""
-    return Objective(lambda model: model, _loss(prepared, settings), "validation_accuracy")
+    return Objective(lambda model: model, _loss(prepared, settings), "validation_accuracy", "accuracy")
 
 
 def train(
@@ -80,7 +84,7 @@ def train(
     history = fit_resumable(
         Run(asked, loader, validation_loader, optimizer, schedule, config, loss_fn, stopping),
         folder,
-        on_epoch=lambda row: say(_epoch_line(row, config.epochs)),
+        on_epoch=lambda row: say(_epoch_line(row, config.epochs, objective.score)),
         on_note=say,
         writes=processes.is_first,
         on_step=on_step,
@@ -124,8 +128,8 @@ def _loss(prepared: Prepared, settings: TaskSettings) -> LossFn:
     return weighted_loss(balanced_weights(prepared.examples["train"].labels, len(prepared.label_names)))
 
 
-def _epoch_line(row: dict[str, float], epochs: int) -> str:
+def _epoch_line(row: dict[str, float], epochs: int, score: str) -> str:
     return (
         f"epoch {row['epoch']} of at most {epochs}: training loss {row['train_loss']:.3f}, "
-        f"validation loss {row['validation_loss']:.3f}, accuracy {row['validation_accuracy']:.3f}"
+        f"validation loss {row['validation_loss']:.3f}, {score} {row['validation_accuracy']:.3f}"
     )

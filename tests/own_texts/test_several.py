@@ -349,6 +349,7 @@ def test_a_run_that_is_interrupted_ends_as_one_that_is_not(given: Path, tmp_path
     said: list[str] = []
     resumed = run(settings, tmp_path / "out", said=said)
     assert any("resumed from state-" in line for line in said)
+    assert any("yes or no right" in line and "accuracy" not in line for line in said if line.startswith("epoch"))
     first, second = parameters_of(whole.model), parameters_of(resumed.model)
     assert all(torch.equal(first[name], second[name]) for name in first)
     np.testing.assert_array_equal(whole.predictions["test"].logits, resumed.predictions["test"].logits)

@@ -11,4 +11,4 @@ from bertft_helpers.several_labels import YesOrNo
 
 def several_labels(_prepared: Prepared, _settings: TaskSettings) -> Objective:
     """Binary cross-entropy, by which the best epoch is known too: with rare labels nearly every no is right."""
-    return Objective(YesOrNo, classification_loss, "validation_loss")
+    return Objective(YesOrNo, classification_loss, "validation_loss", "yes or no right")
