@@ -79,6 +79,8 @@ def shares_of(
     Texts are cut by ``policy`` (``batching.truncate``), and logits divided by ``temperature``; ``odds`` are what is
     shared out.
     """
+    if not texts:
+        return []  # tokenizers refuse an empty list
     device = next(model.parameters()).device
     encoded = tokenizer(list(texts), verbose=False)
     kept = [truncate(list(range(len(ids))), max_length, policy) for ids in encoded["input_ids"]]  # the pieces' places

@@ -148,6 +148,13 @@ def test_predict_adds_the_words_and_says_before_what_it_costs(finished: Path, tm
     assert {row["unfamiliar"] for row in written} <= {"true", "false", ""}
 
 
+def test_a_table_of_blank_texts_has_nothing_to_explain(finished: Path, tmp_path: Path) -> None:
+    source, out = write_csv(tmp_path / "in.csv", [("", "a"), (" ", "b")]), tmp_path / "out.csv"
+    done = bertft("predict", finished / "run", source, "--out", out, "--explain")
+    assert done.exit_code == 0, done.output
+    assert [row[EXPLAINED] for row in csv.DictReader(out.open(encoding="utf-8"))] == ["", ""]
+
+
 @pytest.mark.parametrize("keep", ["frozen-features", "counted-words"])
 def test_a_baseline_that_was_kept_is_explained_too(keep: str, finished: Path, tmp_path: Path) -> None:
     run(settings_for(finished / "texts.csv", finished / "checkpoint", epochs=1, keep=keep), tmp_path / "run")

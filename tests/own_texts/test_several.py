@@ -444,6 +444,10 @@ def test_each_given_label_has_its_own_words_in_table_and_service(given: Path, tm
     assert [*words] == json.loads(row["predicted_labels"]) == ["birds", "fruit"]
     assert {part.split(" ")[0] for part in words["birds"].split("; ")} == {"owl", "and", "fig"}
     assert words["birds"] != words["fruit"]
+    (model / "thresholds.json").write_text(json.dumps(dict.fromkeys(NAMES, 1.0)))
+    (nothing,) = open_trained(model, "cpu", explain=True).classifier.predict(["owl and fig"])
+    assert (nothing.labels, nothing.further) == ([], {EXPLAINED: {}})
+    (model / "thresholds.json").write_text(json.dumps({"birds": 0.0, "fruit": 0.0, "tools": 1.0}))
     classifier = open_trained(model, "cpu", explain=True).classifier
     client = TestClient(build_app(classifier, "several", Limits(texts=5, rate=100), ["testserver"]))
     (told,) = client.post("/predict", json={"texts": ["owl and fig"]}).json()["predictions"]
