@@ -212,6 +212,7 @@ def assert_a_term_explains_itself_to_the_keyboard(page: Page, site: Path) -> Non
     page.goto((site / "lessons" / "20_clip_gradients.html").as_uri())
     page.locator("a.term").first.focus()
     assert page.locator(".exercise").count() >= 2
+    assert page.locator(".exercise").first.evaluate("box => parseFloat(getComputedStyle(box).paddingLeft)") > 8
     assert len(page.locator("#term-hint").inner_text()) > 20
     page.keyboard.press("Escape")
     assert page.locator("#term-hint").is_hidden()
