@@ -174,7 +174,7 @@ def test_a_reader_finds_their_way_in_a_browser_without_a_network(site: Path) -> 
         refused: list[str] = []
         page.route(re.compile("^https?:"), lambda route: (refused.append(route.request.url), route.abort()))
         assert_search_finds(page, site, "gradient clipping", "How do I clip gradients")
-        assert_figures_are_light_in_dark_mode(page, site)
+        assert_in_dark_mode_figures_alone_are_light(page, site)
         assert_no_sideways_scrolling_on_a_phone(page, site)
         assert_a_term_explains_itself_to_the_keyboard(page, site)
         assert_the_keyboard_reaches_content_before_navigation(page, site)
@@ -188,12 +188,14 @@ def assert_search_finds(page: Page, site: Path, words: str, title: str) -> None:
     page.locator("#search-results li", has_text=title).first.wait_for(timeout=20_000)
 
 
-def assert_figures_are_light_in_dark_mode(page: Page, site: Path) -> None:
+def assert_in_dark_mode_figures_alone_are_light(page: Page, site: Path) -> None:
     page.emulate_media(color_scheme="dark")
     page.goto((site / "lessons" / "20_clip_gradients.html").as_uri())
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     ground = page.locator(".cell_output img").first.evaluate("image => getComputedStyle(image).backgroundColor")
     assert min(int(channel) for channel in re.findall(r"\d+", ground)[:3]) >= 200, ground
+    checks = page.locator(".cell_output .text_html", has=page.locator("ul.checks")).first
+    assert checks.evaluate("box => getComputedStyle(box).backgroundColor") == "rgba(0, 0, 0, 0)"
 
 
 def assert_no_sideways_scrolling_on_a_phone(page: Page, site: Path) -> None:
