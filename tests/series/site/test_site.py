@@ -83,6 +83,17 @@ def test_a_page_keeps_figures_and_tables_of_an_output_and_no_other_markup() -> N
     assert cell.outputs[-1].data["text/html"] == '<ul class="checks"><li>✓ &lt;b&gt; holds</li></ul>'
 
 
+def test_lessons_write_formulas_in_words_since_their_pages_have_no_script_that_draws_them() -> None:
+    drawn = [
+        (lesson.number, formula)
+        for lesson in find_lessons(NOTEBOOKS)
+        for cell in read_notebook(lesson.path).cells
+        if cell.cell_type == "markdown"
+        for formula in re.findall(r"\$\S[^$\n]*\$", re.sub("`[^`]*`", "", cell.source))
+    ]
+    assert drawn == []
+
+
 def test_a_folder_with_something_else_is_not_replaced(tmp_path: Path) -> None:
     pytest.importorskip("myst_nb")
     (tmp_path / "thesis.txt").write_text("years of work")
