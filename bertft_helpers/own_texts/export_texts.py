@@ -46,7 +46,7 @@ def test_part(folder: Path, on_note: Say) -> ExportTexts | None:
         return None
     saved = read_json(path, ANEW)
     digest = saved.pop("texts")
-    several = lists_in(saved) if saved["several"] else None
+    several = lists_in(saved) if saved.get("several") else None
     settings = TaskSettings(**{**saved, "how": Format(**saved["how"]), "several": several})
     kind = kind_for(settings)
     try:
