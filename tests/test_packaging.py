@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import subprocess
 import tomllib
+from importlib.metadata import distributions
 from itertools import chain
 from pathlib import Path
 
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).parents[1]
 TOML = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -55,6 +57,15 @@ def test_the_lock_is_exact_sorted_and_free_of_local_builds_and_paths() -> None:
     assert lines == sorted(lines, key=str.lower)
     assert [line for line in lines if "+" in line or "@" in line or "/" in line or "==" not in line] == []
     assert pinned_version(locked()["torch"]) == "2.13.0"
+
+
+def test_every_locked_package_installs_on_the_oldest_python_that_the_project_allows() -> None:
+    """Debian 12 has Python 3.11.2, and a lock that was made on 3.11.7 once held a package for 3.11.5 and newer."""
+    oldest = f"{PROJECT['requires-python'].removeprefix('>=')}.0"
+    here = {canonical(one.metadata["Name"]): one.metadata for one in distributions()}
+    wanted = {name: here[name].get("Requires-Python") or "" for name in locked() if name in here}
+    assert len(wanted) > 200
+    assert {name: needs for name, needs in wanted.items() if not SpecifierSet(needs).contains(oldest)} == {}
 
 
 def test_every_file_of_the_package_is_packed() -> None:
