@@ -24,8 +24,8 @@ def compare_outputs(lessons: Sequence[Lesson], cell_timeout: int, jobs: int = 1,
     command += [f"--nbval-cell-timeout={cell_timeout}", "-p", "bertft_helpers.series.execute.nbval_tolerance"]
     command += ["-p", "no:cacheprovider", "--rootdir", str(lessons[0].path.parent), "-c", os.devnull]
     command += [f"--color={'yes' if sys.stdout.isatty() else 'no'}"]
-    if jobs > 1:  # cells of one lesson share a kernel, so a lesson stays with one worker
-        command += ["-n", str(jobs), "--dist", "loadscope"]
+    if jobs > 1:  # cells of one lesson share a kernel, so a lesson stays with one worker; in our order, not by cells
+        command += ["-n", str(jobs), "--dist", "loadscope", "--no-loadscope-reorder"]
     ordered = longest_first(lessons) if jobs > 1 else lessons
     with kernel_environment() as env, signals_as_interrupt():
         where = sys.stderr if to_stderr else None
