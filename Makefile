@@ -5,17 +5,21 @@ READY := .venv/.ready
 NN ?=
 ARGS ?=
 
-.PHONY: run test quick thorough lab lessons bench gpu site book web dist bundle links
+.PHONY: run test applications quick thorough lab lessons bench gpu site book web dist bundle links
 
 run: $(READY)  ## execute all lessons into build/
 	$(BIN)/bertft run --fast
 
-test: $(READY)  ## everything that CI runs
+test: $(READY)  ## style, types, tests, and the outputs of lessons 00 to 30 compared
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist worksteal
-	OMP_NUM_THREADS=1 $(BIN)/bertft check --execute --jobs 2
+	$(BIN)/bertft check
+	OMP_NUM_THREADS=1 $(BIN)/bertft check --execute --jobs 2 notebooks/*.ipynb
+
+applications: $(READY)  ## the outputs of A1 to A6 compared, which CI does after the tests
+	OMP_NUM_THREADS=1 $(BIN)/bertft check --execute --jobs 2 notebooks/applications/*.ipynb
 
 quick: $(READY)  ## the tests that take seconds
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m "not slow"

@@ -90,7 +90,7 @@ def test_a2_leaves_out_posts_with_a_word_that_has_no_piece(hub: Hub) -> None:
     assert not any("\N{VARIATION SELECTOR-16}" in words for words in names["train_words"] + names["test_words"])
 
 
-@pytest.mark.parametrize(("version", "unanswered"), [(1, False), (2, True)])
+@pytest.mark.parametrize(("version", "unanswered"), [pytest.param(1, False, marks=pytest.mark.thorough), (2, True)])
 def test_a3_answers_squad_with_and_without_questions_that_have_no_answer(
     hub: Hub, version: int, unanswered: bool
 ) -> None:

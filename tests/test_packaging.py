@@ -13,6 +13,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from bertft_helpers.series.catalogue import find_lessons
+
 ROOT = Path(__file__).parents[1]
 TOML = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = TOML["project"]
@@ -111,9 +113,17 @@ def commands_without_target(readme: str, targets: set[str]) -> set[str]:
 
 def test_ci_and_the_workflow_call_targets_that_exist() -> None:
     for path in (".ci/run", ".github/workflows/test.yml"):
-        called = set(re.findall(r"^(?:exec| *- run:) make ([a-z]+)", (ROOT / path).read_text(), flags=re.MULTILINE))
-        assert "test" in called
+        called = set(re.findall(r"^(?:exec | *- run: )?make ([a-z]+)", (ROOT / path).read_text(), flags=re.MULTILINE))
+        assert {"test", "applications"} <= called
         assert called <= make_targets(), path
+
+
+def test_ci_compares_the_outputs_of_every_lesson() -> None:
+    compared: list[Path] = []
+    for target in ("test", "applications"):
+        (patterns,) = re.findall(r"check --execute --jobs \d+ (.*)$", dry_run(target, ROOT), flags=re.MULTILINE)
+        compared += [path for pattern in patterns.split() for path in ROOT.glob(pattern)]
+    assert sorted(compared) == sorted(lesson.path for lesson in find_lessons(ROOT / "notebooks"))
 
 
 def test_a_target_that_is_set_up_does_not_set_up_again(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ COSTS = {"training_seconds", "training_processor_seconds", "processor_seconds", 
     "texts_per_second"
 }
 SmallDisk = Callable[[int], Disk]
-KILLED_IN_TURNS = 4
+KILLED_IN_TURNS = 8
 
 
 @pytest.fixture(scope="module")

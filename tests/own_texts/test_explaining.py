@@ -164,6 +164,7 @@ def test_a_baseline_that_was_kept_is_explained_too(keep: str, finished: Path, tm
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_the_highest_words_of_news_matter_more_than_words_at_random(tmp_path: Path) -> None:
     leads = select_view(load_texts("news"), "lead")
     chosen = leads.select(np.random.default_rng(0).permutation(len(leads))[:500])

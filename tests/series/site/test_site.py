@@ -14,6 +14,7 @@ import nbformat
 import pytest
 from browser import ACTING_TEXTS, assert_no_script_ran, open_browser
 from conftest import code, text
+from filelock import FileLock
 from test_publishing import recipes
 
 from bertft_helpers.errors import UserError
@@ -103,10 +104,14 @@ def test_a_folder_with_something_else_is_not_replaced(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("site") / "html"
-    build_site(NOTEBOOKS, out)
-    return out
+def site(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The whole site, built once for all workers of a parallel run."""
+    own = tmp_path_factory.getbasetemp()
+    place = (own if worker_id == "master" else own.parent) / "site"
+    with FileLock(f"{place}.lock"):
+        if not (place / "html" / "index.html").exists():
+            build_site(NOTEBOOKS, place / "html")
+    return place / "html"
 
 
 class Addresses(HTMLParser):
@@ -137,7 +142,6 @@ def pages_of(site: Path) -> Iterator[tuple[Path, Addresses]]:
 
 @pytest.mark.slow
 def test_the_built_pages_load_nothing_foreign_lead_nowhere_dead_and_describe_their_figures(site: Path) -> None:
-    # one test, because each worker that takes a part of it would build the site again
     pages = {page.resolve(): found for page, found in pages_of(site)}
     assert len(pages) > len(find_lessons(NOTEBOOKS))
     assert (site / "applications" / "A2_tag_words.html").exists()
