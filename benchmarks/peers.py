@@ -58,6 +58,9 @@ def peers(
     label: LabelColumn = "label",
     seeds: Annotated[int, typer.Option(min=2, help="Divisions of the texts, and runs of every method.")] = 3,
     checkpoint: Annotated[str, typer.Option(help="bundled, bert-base-uncased, or a local folder.")] = "bundled",
+    max_length: Annotated[
+        int, typer.Option(min=8, max=512, help="Tokens of a text that bertft train and SetFit read.")
+    ] = TaskSettings.max_length,
     skip_small_classes: Annotated[
         bool, typer.Option("--skip-small-classes", help="Leave out classes of fewer than 3 texts.")
     ] = False,
@@ -73,13 +76,14 @@ def peers(
         text_column=text,
         label_column=label,
         checkpoint=checkpoint,
+        max_length=max_length,
         skip_small_classes=skip_small_classes,
         how=Format(encoding, delimiter, quoting, header=not no_header),
     )
     missing = why_without_setfit()
     methods = [method for method in RECIPES if method != SETFIT or not missing]
     rows, given = run_seeds(settings, seeds, methods)
-    for line in page(rows, given, missing).splitlines():
+    for line in page(rows, given, max_length, missing).splitlines():
         answer(line)
 
 
@@ -120,9 +124,9 @@ def _seconds(rows: Sequence[Row], method: str, seed: int) -> float:
     return next(row["seconds"] for row in rows if (row["method"], row["seed"]) == (method, seed))
 
 
-def page(rows: pd.DataFrame, given: Division, missing: str = "") -> str:
+def page(rows: pd.DataFrame, given: Division, max_length: int = TaskSettings.max_length, missing: str = "") -> str:
     """A table of the methods, what may be concluded, and what must be known to read it, as Markdown."""
-    return "\n".join([_about(rows, given), "", *_table(rows), "", *_findings(rows, given, missing)])
+    return "\n".join([_about(rows, given), "", *_table(rows), "", *_findings(rows, given, max_length, missing)])
 
 
 def _about(rows: pd.DataFrame, given: Division) -> str:
@@ -144,12 +148,12 @@ def _table(rows: pd.DataFrame) -> Iterator[str]:
         yield f"| {method} | {' | '.join(told)} | {seconds:.3g} |"
 
 
-def _findings(rows: pd.DataFrame, given: Division, missing: str) -> Iterator[str]:
+def _findings(rows: pd.DataFrame, given: Division, max_length: int, missing: str) -> Iterator[str]:
     yield from (f"- {verdict}." for verdict in _verdicts(rows))
     saved = rows[rows["method"] == OURS]["saved"].value_counts()
     yield f"- `bertft train` saved {', '.join(f'{name} ({count} x)' for name, count in saved.items())}."
     yield f"- {_about_time(rows)}"
-    yield f"- `{OURS}` reads up to {TaskSettings.max_length} tokens of a text, {SCRIPT} the first {PADDED_TO}."
+    yield f"- Of a text {max_length} tokens at most are read, by {SCRIPT} the first {PADDED_TO}."
     yield f"- {CAVEAT}"
     if len(given.labels["test"]) < SMALL_TEST:
         yield f"- {FEW_TEXTS.format(count=len(given.labels['test']))}"

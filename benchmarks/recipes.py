@@ -145,6 +145,7 @@ def _setfit_trainer(settings: TaskSettings, given: Division, steps: int, out: st
 
     set_seed(settings.seed)
     body = SentenceTransformer(str(find_checkpoint(settings.checkpoint)), device="cpu")
+    body.max_seq_length = min(body.max_seq_length or settings.max_length, settings.max_length)
     arguments = TrainingArguments(
         out,
         num_iterations=PAIRS_A_TEXT // 2,

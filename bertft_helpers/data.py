@@ -23,6 +23,7 @@ from bertft_helpers.reading.damage import note_damage
 from bertft_helpers.reading.folders import read_class_folders
 from bertft_helpers.reading.groups import number_groups
 from bertft_helpers.reading.labels import name_labels, order_names
+from bertft_helpers.reading.places import require_data
 from bertft_helpers.reading.report import FOUND_OUT, Format, Reading, refuse_unused
 from bertft_helpers.tables import parquet_files, read_table
 from bertft_helpers.validation import check_texts, is_blank
@@ -86,9 +87,7 @@ def read_texts(
         dataset = _read_ag_news()
         return dataset, Reading("ag_news", "the Hub's data set", rows=len(dataset))
     path = find_news() if source == "news" else Path(source)
-    if not path.exists():
-        searched = "" if path.is_absolute() else f" in {Path.cwd()}"
-        raise MissingError(f"no data at {str(source)!r}{searched}: give a folder, a file, 'news' or 'ag_news'")
+    require_data(path)
     if path.is_dir() and not parquet_files(path):
         refuse_unused(how, path.name, ["encoding"])
         _refuse_groups(group_column, path.name)

@@ -150,7 +150,7 @@ def test_how_far_setfit_came_is_told() -> None:
 
 def test_without_setfit_one_sentence_says_that_it_was_left_out(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "setfit", None)  # what an import of it then raises is what a missing one raises
-    page = peers.page(runs(ours=[0.8, 0.9], svm=[0.7, 0.8]), TWO_TEXTS, peers.why_without_setfit())
+    page = peers.page(runs(ours=[0.8, 0.9], svm=[0.7, 0.8]), TWO_TEXTS, missing=peers.why_without_setfit())
     assert page.splitlines()[-1].startswith("- SetFit was left out (")
     assert page.endswith("`pip install setfit` brings it.")
 

@@ -10,6 +10,7 @@ import typer
 from bertft_helpers.cli.console import AsJson, answer, answer_json, reported, say
 from bertft_helpers.cli.own_texts import Delimiter, Device, Encoding, LabelColumn, NoHeader, Quoting, TextColumn
 from bertft_helpers.errors import UserError
+from bertft_helpers.reading.places import require_place
 from bertft_helpers.reading.report import Format
 
 __all__ = ["audit"]
@@ -31,12 +32,13 @@ def audit(
     as_json: AsJson = False,
 ) -> None:
     """List the texts whose labels are probably wrong, the most suspect first. Nothing is changed."""
+    if out is not None and out.exists():
+        raise UserError(f"{out} exists; choose another --out")
+    require_place(data)
     from bertft_helpers.own_texts import audit as auditing
     from bertft_helpers.runtime import quiet_libraries
     from bertft_helpers.tables import visible
 
-    if out is not None and out.exists():
-        raise UserError(f"{out} exists; choose another --out")
     quiet_libraries()
     how = Format(encoding, delimiter, quoting, header=not no_header)
     found = auditing.audit(data, text, label, checkpoint, how, device, say)

@@ -9,6 +9,8 @@ import typer
 
 from bertft_helpers.cli.console import AsJson, answer, answer_json, reported, say
 from bertft_helpers.cli.own_texts import AsTrained, Delimiter, Encoding, Model, NoHeader, Quoting
+from bertft_helpers.model_files.contents import require_folder
+from bertft_helpers.reading.places import require_place
 from bertft_helpers.reading.report import Format
 
 __all__ = ["export"]
@@ -41,6 +43,9 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write a trained classifier as an ONNX file, and count how its answers differ from the original's."""
+    require_folder(model)
+    if data is not None:
+        require_place(data)
     from bertft_helpers.own_texts import export as exporting
     from bertft_helpers.runtime import quiet_libraries
 

@@ -13,6 +13,8 @@ from rich.progress import Progress
 from bertft_helpers.cli import several
 from bertft_helpers.cli.console import AsJson, answer, answer_json, error_console, reported, say, was_closed
 from bertft_helpers.errors import UserError
+from bertft_helpers.model_files.contents import require_folder
+from bertft_helpers.reading.places import require_path, require_place
 from bertft_helpers.reading.report import Format
 
 __all__ = [
@@ -101,6 +103,9 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Fine-tune a classifier on your texts: baselines, early stopping, one test, a report."""
+    if out is None and not dry_run:
+        raise UserError("--out is missing: name a folder for the run, or give --dry-run to look at the texts only")
+    require_place(data)  # before the libraries, which take seconds
     os.environ["MPLBACKEND"] = "agg"  # the report's figures are drawn into files, whatever is set for windows
     from bertft_helpers.cli.watching import watched_training
     from bertft_helpers.own_texts.run import train_classifier
@@ -127,11 +132,9 @@ def train(
         "how": Format(encoding, delimiter, quoting, header=not no_header),
         "several": several.lists_from(several_labels, label_separator, label_columns),
     }
-    if dry_run:
+    if dry_run or out is None:
         _print_preview(data, settings, as_json)
         return
-    if out is None:
-        raise UserError("--out is missing: name a folder for the run, or give --dry-run to look at the texts only")
     with watched_training() as on_step:
         results = train_classifier(data, out, **settings, device=device, on_note=say, on_step=on_step)
     if results is not None:
@@ -223,6 +226,8 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Score a trained classifier on other labelled texts."""
+    require_folder(model)
+    require_place(data)
     from bertft_helpers.own_texts.trained import evaluate_file
     from bertft_helpers.runtime import quiet_libraries
     from bertft_helpers.tables import visible
@@ -282,15 +287,18 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Label every row of a file, however large."""
-    from bertft_helpers.own_texts.trained import label_file
-    from bertft_helpers.runtime import quiet_libraries
-
     if as_json and out is None:
         raise UserError("--json answers on standard output, where the rows would go too; give --out FILE")
     if out is None and was_closed(sys.stdout):
         raise UserError("standard output is closed, so the answers have no place; give --out FILE")
     if file == "-" and was_closed(sys.stdin):
         raise UserError("standard input is closed, so there are no lines to label; give a FILE")
+    require_folder(model)
+    if file != "-":
+        require_path(file)
+    from bertft_helpers.own_texts.trained import label_file
+    from bertft_helpers.runtime import quiet_libraries
+
     quiet_libraries()
     how = Format(encoding, delimiter, quoting, header=not no_header)
     watched = error_console.is_terminal and out is not None

@@ -11,6 +11,7 @@ import typer
 
 from bertft_helpers.cli.console import reported, say
 from bertft_helpers.cli.own_texts import Device, Explain, MinPrecision, Model, Precision
+from bertft_helpers.model_files.contents import require_folder
 
 __all__ = ["serve"]
 
@@ -30,6 +31,7 @@ def serve(
     explain: Explain = False,
 ) -> None:
     """Answer over HTTP with a trained classifier: a page to try it, and /predict for programs."""
+    require_folder(model)  # before the libraries, which take seconds
     import socket
 
     import uvicorn

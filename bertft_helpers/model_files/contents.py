@@ -19,6 +19,7 @@ __all__ = [
     "read_config",
     "read_object",
     "require_content",
+    "require_folder",
     "require_kind",
 ]
 
@@ -33,6 +34,12 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise MissingError(f"{folder} is no model folder: {CONFIG} missing")
     return read_object(path)
+
+
+def require_folder(folder: Path) -> None:
+    """Raise MissingError when there is no folder, which is known before any library is loaded."""
+    if not Path(folder).is_dir():
+        raise MissingError(f"{folder} is no model folder: {CONFIG} missing")
 
 
 def require_kind(folder: Path, kind: str) -> None:

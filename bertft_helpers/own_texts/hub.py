@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-from typing import NamedTuple
-
 from datasets import ClassLabel, Dataset
 
 from bertft_helpers.data import build, refuse_one_column
@@ -14,41 +10,11 @@ from bertft_helpers.hub import load_train_split
 from bertft_helpers.reading.damage import note_damage
 from bertft_helpers.reading.groups import number_groups
 from bertft_helpers.reading.labels import name_labels
+from bertft_helpers.reading.places import HubName
 from bertft_helpers.reading.report import Reading
 from bertft_helpers.validation import check_texts
 
-__all__ = ["NAME", "PREFIX", "HubName", "hub_name", "read_hub"]
-
-PREFIX = "hub:"
-NAME = re.compile(r"(?P<name>[\w.-]+(/[\w.-]+)?)(@(?P<revision>[\w./-]+))?")
-
-
-class HubName(NamedTuple):
-    """``owner/name`` and the revision that was asked for."""
-
-    name: str
-    revision: str | None
-
-
-def hub_name(source: str) -> HubName | None:
-    """The Hub's data set that a source names: ``hub:name``, or ``owner/name`` where that can be no path here.
-
-    That is: exactly one slash, no file ending, and no folder ``owner`` here. Raises ValueError for a malformed name
-    after ``hub:``.
-    """
-    given = source.removeprefix(PREFIX)
-    found = NAME.fullmatch(given)
-    if source.startswith(PREFIX):
-        if found is None:
-            raise UserError(
-                f"{source!r} is no name on the Hub; it must look like hub:owner/name or hub:owner/name@revision"
-            )
-        return HubName(found["name"], found["revision"])
-    if found is None or found["name"].count("/") != 1:
-        return None
-    owner, name = found["name"].split("/")
-    is_path = Path(source).exists() or Path(owner).exists() or owner in (".", "..") or Path(name).suffix
-    return None if is_path else HubName(found["name"], found["revision"])
+__all__ = ["read_hub"]
 
 
 def read_hub(

@@ -12,7 +12,8 @@ from datasets import Dataset, DatasetDict
 
 from bertft_helpers.data import build, read_texts
 from bertft_helpers.errors import UserError
-from bertft_helpers.own_texts.hub import hub_name, read_hub
+from bertft_helpers.own_texts.hub import read_hub
+from bertft_helpers.reading.places import hub_name
 from bertft_helpers.reading.report import FOUND_OUT, Format, Reading, refuse_unused
 from bertft_helpers.tables import visible
 

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from bertft_helpers.errors import MissingError, UserError
+from bertft_helpers.errors import UserError
+from bertft_helpers.reading.places import require_path
 
 __all__ = [
     "COMPRESSED",
@@ -75,8 +76,7 @@ def opened(path: Path, endings: Sequence[str]) -> Iterator[tuple[str, IO[bytes]]
 def _require_file(path: Path) -> None:
     if path.is_dir():
         raise UserError(f"{path.name} is a folder; give the table file in it")
-    if not path.exists():
-        raise MissingError(f"no file {str(path)!r}; check the path")
+    require_path(path)
     if not path.is_file():
         raise UserError(f"{path.name} is a pipe or a device; give a file")
 

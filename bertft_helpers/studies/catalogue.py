@@ -259,6 +259,26 @@ def _defaults() -> Study:
     return Study("defaults", cells, SEEDS, measure, defaults.MEASUREMENTS, settings)
 
 
+def _further_defaults() -> Study:
+    """The same with more texts, and with class weights where classes are uneven."""
+    quick: dict[str, Any] = {"precision": "float32", "masks": "bytes", "first_token": True}
+    first = {"uneven": False, "reading": defaults.POOLER, "class_weights": False}
+    cells: list[dict[str, Any]] = []
+    for change, sizes in defaults.FURTHER.items():
+        for (texts, size), changed in itertools.product(sizes, ({}, defaults.CHANGES[change])):
+            cell = {"texts": texts, "per_class": size, **first, **changed}
+            if cell not in cells:
+                cells.append(cell)
+    for (texts, size), changed in itertools.product(defaults.UNEVEN, ({}, defaults.CLASS_WEIGHTS)):
+        cells.append({"texts": texts, "per_class": size, **first, "uneven": True, **changed})
+    settings = {name: value for name, value in vars(defaults.STANDARD).items() if name not in cells[0]} | quick
+    settings |= {"patience_epochs": defaults.PATIENCE_EPOCHS, "patience_steps": defaults.PATIENCE_STEPS}
+    settings |= {"identity_scale": defaults.IDENTITY_SCALE, "chosen_by": "a third as many other texts"}
+    settings |= {"smallest": defaults.SMALLEST}
+    measure = functools.partial(defaults.measure_defaults, **quick)
+    return Study("further_defaults", cells, SEEDS, measure, defaults.MEASUREMENTS, settings)
+
+
 STUDIES = {
     study.name: study
     for study in (
@@ -274,6 +294,7 @@ STUDIES = {
         _quick_training(),
         _pretraining(),
         _defaults(),
+        _further_defaults(),
     )
 }
 

@@ -9,18 +9,21 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from sklearn.metrics import accuracy_score, f1_score
 from torch import nn
 from transformers import BertForSequenceClassification
 
 from bertft_helpers.batching import EncodedTexts, make_loader
 from bertft_helpers.config import TrainConfig
 from bertft_helpers.errors import UserError
-from bertft_helpers.evaluation import predict
+from bertft_helpers.evaluation import Predictions, predict
+from bertft_helpers.losses import LossFn, balanced_weights, classification_loss, weighted_loss
 from bertft_helpers.models import PooledClassifier, build_classifier, encoder_of, pool_mean
 from bertft_helpers.pretrained import load_encoder
 from bertft_helpers.runtime import mixed_precision, quiet_libraries, set_seeds
@@ -34,7 +37,9 @@ from bertft_helpers.training import EarlyStopping, fit
 
 __all__ = [
     "CHANGES",
+    "CLASS_WEIGHTS",
     "FIRST",
+    "FURTHER",
     "IDENTITY",
     "IDENTITY_SCALE",
     "MEAN",
@@ -42,10 +47,14 @@ __all__ = [
     "PATIENCE_EPOCHS",
     "PATIENCE_STEPS",
     "POOLER",
+    "SMALLEST",
     "STANDARD",
     "TRIED",
+    "UNEVEN",
     "Default",
+    "Texts",
     "measure_defaults",
+    "measure_on",
     "patience_of",
     "start_as_identity",
 ]
@@ -69,25 +78,45 @@ TRIED = {
     "100 steps at least": (("headlines", 5), ("headlines", 10), ("lead or later", 12), ("lead or later", 25)),
     "pooler started as the identity": (("headlines", 10), ("lead or later", 25)),
 }
+# And with more texts, where the steps are enough by themselves: 300 headlines, and all (None).
+FURTHER = {
+    "mean of the last layer": (("headlines", 60),),
+    "pooler started as the identity": (("headlines", 60), ("headlines", None)),
+}
+CLASS_WEIGHTS = {"class_weights": True}
+UNEVEN = (("headlines", 48), ("lead or later", 96))  # task and texts of the largest class
+SMALLEST = 1 / 16  # of the largest class, where they are uneven; those between fall by equal ratios
 
 
 @dataclasses.dataclass(frozen=True)
 class Default:
-    """One way to train on ``per_class`` texts of each class of ``texts``.
+    """One way to train on ``per_class`` texts of each class of ``texts``; None is three quarters of what there are.
 
-    ``reading`` is what the head reads: the ``POOLER`` as it is drawn, the same one started as ``IDENTITY_SCALE`` times
-    the ``IDENTITY``, or the ``MEAN`` over the last layer. Where the usual number of epochs makes fewer than
-    ``least_steps`` steps, more are planned. Raises UserError for another reading.
+    Where they are ``uneven``, the largest class has ``per_class`` and the smallest ``SMALLEST`` of that; which one is
+    the largest goes round with the seed. ``reading`` is what the head reads: the ``POOLER`` as it is drawn, the same
+    one started as ``IDENTITY_SCALE`` times the ``IDENTITY``, or the ``MEAN`` over the last layer. Where the usual
+    number of epochs makes fewer than ``least_steps`` steps, more are planned. With ``class_weights`` the loss counts
+    rare classes more. Raises UserError for another reading.
     """
 
     texts: str
-    per_class: int
+    per_class: int | None
     reading: str = POOLER
     least_steps: int = 0
+    uneven: bool = False
+    class_weights: bool = False
 
     def __post_init__(self) -> None:
         if self.reading not in (POOLER, MEAN, IDENTITY):
             raise UserError(f"reading is {self.reading!r}; choose {POOLER}, {MEAN} or {IDENTITY}")
+
+
+class Texts(NamedTuple):
+    """Encoded texts to draw from, others that judge, and the names of their classes."""
+
+    pool: EncodedTexts
+    judging: EncodedTexts
+    names: list[str]
 
 
 # Of all runs, and what ``bertft train`` plans: a test holds the two together.
@@ -101,45 +130,80 @@ def patience_of(steps: int) -> int:
 
 
 def measure_defaults(factors: dict[str, Any], seed: int, **way: Any) -> dict[str, Any]:
-    """A row of ``MEASUREMENTS`` for the ``Default`` that ``factors`` describe; scores are of all validation texts.
+    """``measure_on`` one of ``studies.material.TEXTS``; scores are of all validation texts."""
+    default = Default(**factors)
+    parts = parts_of(default.texts)
+    return measure_on(Texts(parts["train"], parts["validation"], names_of(default.texts)), default, seed, **way)
 
-    ``seconds`` is the processor time of training and of choosing the epoch. ``way`` as in ``recipes.measure``.
+
+def measure_on(texts: Texts, default: Default, seed: int, **way: Any) -> dict[str, Any]:
+    """A row of ``MEASUREMENTS`` for a ``Default`` that learns from some of ``texts``.
+
+    Scores after uneven classes are those expected of texts that are as uneven as those learned from. ``seconds`` is
+    the processor time of training and of choosing the epoch. ``way`` as in ``recipes.measure``.
     """
     quiet_libraries()
-    default = Default(**factors)
-    recipe = dataclasses.replace(STANDARD, texts=default.texts, per_class=default.per_class, **way)
-    learned, choosing = _drawn(recipe, seed)
-    model = _build(default, recipe, seed)
+    recipe = dataclasses.replace(STANDARD, **way)
+    learned, choosing = _drawn(texts.pool, default, seed)
+    model = _build(default, recipe, texts.names, seed)
     start = time.process_time()
-    steps, best_epoch = _train(model, recipe, default.least_steps, learned, choosing, seed)
+    steps, best_epoch = _train(model, recipe, default, learned, choosing, seed)
     seconds = time.process_time() - start
     with mixed_precision(torch.device("cpu"), getattr(torch, recipe.precision)):
-        judged = predict(model, make_loader(parts_of(default.texts)["validation"], 64))
-    loss = -np.log(judged.probabilities[np.arange(len(judged.labels)), judged.labels]).mean()
+        judged = predict(model, make_loader(texts.judging, 64))
     return {
-        **recipes.scores(judged.labels, judged.classes, float(loss)),
+        **_scores(judged, np.bincount(learned.labels) if default.uneven else None),
         **{"seconds": round(seconds, 2), "steps": steps, "best_epoch": best_epoch},
         "versions": f"torch {version('torch')}, transformers {version('transformers')}",
         "device": "cpu",
     }
 
 
-def _drawn(recipe: Recipe, seed: int) -> tuple[EncodedTexts, EncodedTexts]:
+def _scores(judged: Predictions, counts: np.ndarray | None) -> dict[str, Any]:
+    """Those of ``recipes.scores``; with ``counts`` of the classes, as if those judged were distributed like them."""
+    labels, classes = judged.labels, judged.classes
+    losses = -np.log(judged.probabilities[np.arange(len(labels)), labels])
+    if counts is None:
+        return recipes.scores(labels, classes, float(losses.mean()))
+    weights = (counts / counts.sum() / np.bincount(labels))[labels]  # [texts]
+    right = float(accuracy_score(labels, classes, sample_weight=weights))
+    return {
+        "accuracy": right,
+        "macro_f1": float(f1_score(labels, classes, average="macro", sample_weight=weights, zero_division=0)),
+        "loss": float(np.average(losses, weights=weights)),
+        "failed": bool(right <= counts.max() / counts.sum()),
+    }
+
+
+def _drawn(pool: EncodedTexts, default: Default, seed: int) -> tuple[EncodedTexts, EncodedTexts]:
     """The texts that every study learns from with this seed, and a third as many others of each class."""
-    others = round(recipe.per_class / 3)
-    both = recipes.training_examples(dataclasses.replace(recipe, per_class=recipe.per_class + others), seed)
-    rows = np.arange(len(both)).reshape(-1, recipe.per_class + others)  # [classes, texts]
-    return _chosen(both, rows[:, : recipe.per_class]), _chosen(both, rows[:, recipe.per_class :])
+    generator, labels = np.random.default_rng(seed), np.array(pool.labels)
+    learned: list[int] = []
+    choosing: list[int] = []
+    for number, count in enumerate(_counts(np.bincount(labels), default, seed)):
+        rows = generator.permutation(np.flatnonzero(labels == number))
+        learned.extend(rows[:count])
+        choosing.extend(rows[count : count + max(1, round(count / 3))])
+    return _chosen(pool, learned), _chosen(pool, choosing)
 
 
-def _chosen(examples: EncodedTexts, rows: np.ndarray) -> EncodedTexts:
-    ids, labels = ([column[row] for row in rows.ravel()] for column in (examples.input_ids, examples.labels))
+def _counts(there: np.ndarray, default: Default, seed: int) -> list[int]:
+    """How many texts of each class are learned from, of those that are there."""
+    if default.per_class is None:
+        return [max(1, round(0.75 * count)) for count in there]
+    if not default.uneven:
+        return [default.per_class] * len(there)
+    falling = default.per_class * np.geomspace(1, SMALLEST, len(there))
+    return np.roll(falling.round().astype(int), seed).tolist()
+
+
+def _chosen(examples: EncodedTexts, rows: Sequence[int]) -> EncodedTexts:
+    ids, labels = ([column[row] for row in rows] for column in (examples.input_ids, examples.labels))
     return EncodedTexts(ids, labels, examples.pad_id)
 
 
-def _build(default: Default, recipe: Recipe, seed: int) -> nn.Module:
+def _build(default: Default, recipe: Recipe, names: list[str], seed: int) -> nn.Module:
     """A model with a new head, set up to be trained in the recipe's way."""
-    names = names_of(default.texts)
     if default.reading == MEAN:
         set_seeds(seed)
         pooled = PooledClassifier(load_encoder("bundled"), len(names), pool_mean, recipe.dropout)
@@ -161,21 +225,26 @@ def start_as_identity(model: BertForSequenceClassification) -> None:
 
 
 def _train(
-    model: nn.Module, recipe: Recipe, least_steps: int, learned: EncodedTexts, choosing: EncodedTexts, seed: int
+    model: nn.Module, recipe: Recipe, default: Default, learned: EncodedTexts, choosing: EncodedTexts, seed: int
 ) -> tuple[int, int]:
     """Train in place; returns the steps done and the number of the best epoch."""
     loader = make_loader(learned, recipe.batch_size, seed=seed)
     of_epoch = len(loader)
-    epochs = max(recipe.epochs, math.ceil(least_steps / of_epoch))
+    epochs = max(recipe.epochs, math.ceil(default.least_steps / of_epoch))
     compact = compact_vocabulary(encoder_of(model), learned.input_ids)
     optimizer, schedule = recipes.optimizer_and_schedule(model, recipe, epochs * of_epoch)
     compact.follow(optimizer)
     stopping = EarlyStopping(patience_of(of_epoch), "validation_accuracy")
     config = TrainConfig(epochs=epochs, precision=recipe.precision)
-    history = fit(model, loader, make_loader(choosing, 64), optimizer, schedule, config, stopping=stopping)
+    loss_fn = _loss(default, learned.labels)
+    history = fit(model, loader, make_loader(choosing, 64), optimizer, schedule, config, loss_fn, stopping=stopping)
     restore_vocabulary(encoder_of(model))
     if isinstance(model, BertForSequenceClassification):
         take_down(model)
     elif recipe.masks == "bytes":
         restore_dropout(encoder_of(model))
     return len(history.steps), stopping.best_epoch
+
+
+def _loss(default: Default, labels: Sequence[int]) -> LossFn:
+    return weighted_loss(balanced_weights(labels, max(labels) + 1)) if default.class_weights else classification_loss

@@ -9,7 +9,7 @@ import pandas as pd
 
 from bertft_helpers.errors import UserError
 from bertft_helpers.studies.catalogue import NEVER, stored_results
-from bertft_helpers.studies.defaults import CHANGES, FIRST, TRIED
+from bertft_helpers.studies.defaults import CHANGES, CLASS_WEIGHTS, FIRST, FURTHER, POOLER, TRIED, UNEVEN
 from bertft_helpers.studies.experiments import Cell
 from bertft_helpers.studies.pretraining import by_reader
 from bertft_helpers.studies.recipes import DEPTHS
@@ -238,6 +238,36 @@ def _defaults() -> Family:
     return Family("defaults", "defaults", tuple(contrasts))
 
 
+def _further_defaults() -> Family:
+    """The changes that many texts may decide otherwise."""
+    before = {"uneven": False, "reading": POOLER}
+    contrasts = [
+        Contrast(
+            f"{texts}, {'all' if size is None else f'{size} per class'}: {change}",
+            "as before",
+            {"texts": texts, "per_class": size, **before, **CHANGES[change]},
+            {"texts": texts, "per_class": size, **before},
+        )
+        for change, sizes in FURTHER.items()
+        for texts, size in sizes
+    ]
+    return Family("further_defaults", "further_defaults", tuple(contrasts))
+
+
+def _class_weights() -> Family:
+    """Where classes are uneven: a loss that counts rare ones more, by the mean of the classes' F1."""
+    contrasts = [
+        Contrast(
+            f"{texts}, {size} to {size // 16} per class: class weights",
+            "as before",
+            {"texts": texts, "per_class": size, "uneven": True, **CLASS_WEIGHTS},
+            {"texts": texts, "per_class": size, "uneven": True, "class_weights": False},
+        )
+        for texts, size in UNEVEN
+    ]
+    return Family("class_weights", "further_defaults", tuple(contrasts), "macro_f1")
+
+
 FAMILIES = {
     family.name: family
     for family in (
@@ -256,6 +286,8 @@ FAMILIES = {
         _quick_training(),
         _pretraining(),
         _defaults(),
+        _further_defaults(),
+        _class_weights(),
     )
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,23 +11,28 @@ import pandas as pd
 from bertft_helpers.studies.families import find_family, verdicts_of
 from bertft_helpers.studies.summaries import Verdict
 
-__all__ = ["TASKS", "winning_change"]
+__all__ = ["DECIDING", "TASKS", "winning_change"]
 
 TASKS = ("headlines", "lead or later")
-_Setting = tuple[str, int]  # task, texts of each class
+DECIDING = ("defaults", "further_defaults", "class_weights")  # families of contrasts
+_Setting = tuple[str, float]  # task, texts of each class
 
 
-def winning_change(rows: pd.DataFrame | None = None) -> dict[str, object]:
-    """What of ``bertft train`` should change, by the study ``defaults``: a ``Default``'s fields; empty for nothing.
+def winning_change(rows: Mapping[str, pd.DataFrame] | None = None) -> dict[str, object]:
+    """What of ``bertft train`` should change, by the studies of it: a ``Default``'s fields; empty for nothing.
 
     A change holds that lies above what was done before for the fewest texts of each task, and below it nowhere; of
-    several the one that gains most on average is taken. ``rows`` are the committed ones unless others are given.
+    several the one that gains most on average is taken. ``rows``, by family, are the committed ones unless others are
+    given; then only their families decide.
     """
     found: dict[tuple[tuple[str, object], ...], dict[_Setting, Verdict]] = {}
-    for contrast, verdict in zip(find_family("defaults").contrasts, verdicts_of("defaults", rows), strict=True):
-        one, other = contrast.one, contrast.other
-        change = tuple((name, value) for name, value in one.items() if value != other[name])
-        found.setdefault(change, {})[one["texts"], one["per_class"]] = verdict
+    for family in DECIDING if rows is None else rows:
+        verdicts = verdicts_of(family, None if rows is None else rows[family])
+        for contrast, verdict in zip(find_family(family).contrasts, verdicts, strict=True):
+            one, other = contrast.one, contrast.other
+            change = tuple((name, value) for name, value in one.items() if value != other[name])
+            texts = math.inf if one["per_class"] is None else one["per_class"]
+            found.setdefault(change, {})[one["texts"], texts] = verdict
     gains = {change: _gain(verdicts) for change, verdicts in found.items() if _holds(verdicts)}
     if not gains:
         return {}

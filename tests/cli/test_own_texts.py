@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import shutil
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -259,3 +261,18 @@ def test_a_file_ten_times_as_large_takes_no_more_memory(tmp_path: Path, name: st
         assert label_file(Stub(), str(tmp_path / name), tmp_path / f"out-{name}", "words").rows == rows
         peaks.append(tracemalloc.get_traced_memory()[1] - held)
     assert peaks[1] < 1.5 * peaks[0]
+
+
+def test_a_mistyped_path_is_told_before_any_large_library_is_loaded(tmp_path: Path) -> None:
+    program = """
+import sys
+from typer.testing import CliRunner
+from bertft_helpers.cli.main import app
+for call in ("train no.csv", "train no.csv --out run", "evaluate no no.csv", "predict no no.csv", "predict . no.csv",
+             "audit no.csv", "export no --out onnx", "export . --out onnx --data no.csv", "serve no"):
+    done = CliRunner().invoke(app, call.split())
+    assert done.exit_code == 2, (call, done.output)
+    assert "torch" not in sys.modules, call
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -87,6 +87,7 @@ def test_a_run_does_what_the_stored_rows_of_the_study_of_defaults_say(
     decided = {**FIRST, **winning_change()}
     record = run(settings_for(data, checkpoint, epochs=1, learning_rate=1e-5), tmp_path / "out")
     assert reading_of(record.model, checkpoint) == decided["reading"]
+    assert settings_for(data, checkpoint).class_weights == decided.get("class_weights", False)
     epochs_of_two_steps = plan(TaskSettings("texts.csv"), 25).config.epochs
     assert epochs_of_two_steps == max(STANDARD.epochs, decided["least_steps"] // 2)
 

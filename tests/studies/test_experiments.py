@@ -203,7 +203,7 @@ def test_cells_need_the_same_factors() -> None:
         study(cells=[{"rate": 1, "size": 1}, {"rate": 1}])
 
 
-OTHER_MEASUREMENTS = ("early_stopping", "pretraining", "defaults")
+OTHER_MEASUREMENTS = ("early_stopping", "pretraining", "defaults", "further_defaults")
 
 
 @pytest.mark.parametrize("name", STUDIES)

@@ -12,6 +12,7 @@ from bertft_helpers.series.notebook import read_notebook
 from bertft_helpers.studies.catalogue import STUDIES, stored_results
 from bertft_helpers.studies.families import verdicts_of
 from bertft_helpers.studies.overview import studies_text
+from bertft_helpers.studies.summaries import Verdict
 from bertft_helpers.studies.winning import winning_change
 
 ROOT = Path(__file__).parents[2]
@@ -52,9 +53,24 @@ def test_the_readme_tells_quick_training_as_it_was_stored() -> None:
     assert bytes_alone["accuracy"].mean() == pytest.approx(told[0], abs=0.001)
 
 
-def test_the_readme_tells_the_study_of_defaults_as_it_was_stored() -> None:
+def test_the_readme_tells_the_studies_of_defaults_as_they_were_stored() -> None:
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    (found,) = [one for one in verdicts_of("defaults") if one.first == "headlines, 5 per class: 100 steps at least"]
-    gained, interval = f"{found.difference.mean:.3f}", f"{found.difference.low:+.3f} to {found.difference.high:+.3f}"
-    assert f"with 25 headlines they gained {gained} of accuracy on average (95 % interval {interval})" in readme
-    assert ("None was surely better, so nothing changed" in readme) == (winning_change() == {})
+    steps = found_by("defaults", "headlines, 5 per class: 100 steps at least")
+    weights, elsewhere = verdicts_of("class_weights")
+    assert f"with 25 headlines 100 steps gained {told(steps)[0]} of accuracy on average ({told(steps)[1]})" in readme
+    gained, interval = told(weights)
+    assert f"`--class-weights` gained {gained} of macro F1 ({interval}), on the other task" in readme
+    gained, interval = told(elsewhere)
+    assert f"on the other task {gained} ({interval.removeprefix('95 % interval ')})" in readme
+    assert ("None was surely better on both tasks, so nothing changed" in readme) == (winning_change() == {})
+
+
+def found_by(family: str, first: str) -> Verdict:
+    (found,) = [one for one in verdicts_of(family) if one.first == first]
+    return found
+
+
+def told(found: Verdict) -> tuple[str, str]:
+    """Mean and interval of a difference as the README writes them."""
+    difference = found.difference
+    return f"{difference.mean:.3f}", f"95 % interval {difference.low:+.3f} to {difference.high:+.3f}"
