@@ -13,8 +13,8 @@ import pyarrow.parquet
 
 from bertft_helpers.data import load_texts, read_texts
 from bertft_helpers.errors import UserError
-from bertft_helpers.own_texts.hub import hub_name
 from bertft_helpers.pretrained import find_checkpoint
+from bertft_helpers.reading.places import hub_name
 from bertft_helpers.reading.report import Format
 from bertft_helpers.tables import read_table
 
