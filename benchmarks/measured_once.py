@@ -72,8 +72,8 @@ sentences it differs by +0.072 (-0.032 to +0.176), +0.178 (+0.021 to +0.335, Hol
 
 300 texts of eight very uneven classes (152 "earn", 4 "ship"), of which `--max-length 64` reads the first 64 tokens;
 divided anew by each of three seeds into 178 to train on and 61 each to choose by and to test on; otherwise as above,
-but on one thread of an AMD EPYC with AVX2 alone. SetFit's time was enough for 12 to 16 % of its pairs. Means over the seeds with
-Student's 95 % intervals.
+but on one thread of an AMD EPYC with AVX2 alone. SetFit's time was enough for 12 to 16 % of its pairs. Means over
+the seeds with Student's 95 % intervals.
 
 | method | accuracy | macro F1 | seconds of processor time |
 |---|---|---|---:|
