@@ -15,6 +15,7 @@ import torch
 import typer
 
 from benchmarks.pairs import Row, own_process
+from benchmarks.scores import SCORES, judge_scores, told_scores
 from bertft_helpers.batching import EncodedTexts, encode_dataset
 from bertft_helpers.cli.console import answer, reported, say
 from bertft_helpers.cli.own_texts import Delimiter, Encoding, LabelColumn, NoHeader, Quoting, TextColumn
@@ -26,14 +27,11 @@ from bertft_helpers.reading.report import Format
 from bertft_helpers.runtime import quiet_libraries
 from bertft_helpers.speed.choice import find_choice
 from bertft_helpers.studies.defaults import CHANGES, CLASS_WEIGHTS, Default, Texts, measure_on
-from bertft_helpers.studies.summaries import Verdict, compare, judge, summarize
 
 BEFORE = "as before"
 ALL_CHANGES = {**CHANGES, "class weights": CLASS_WEIGHTS}
-SCORES = {"accuracy": "accuracy", "macro_f1": "macro F1"}  # column -> as it is told
 LEAST = 4  # texts of a class in what is drawn: three to learn from, one to choose by
 MAX_LENGTH = 64  # tokens, as in the studies
-MATTERS = 0.02  # of a score: the bound of the studies
 
 
 @reported()
@@ -111,22 +109,10 @@ def page(rows: pd.DataFrame, own: Texts) -> str:
         f"{len(own.judging)} others judge.",
         *("", f"| change | {' | '.join(SCORES.values())} |", "|---|---|---|"),
     ]
-    found = [summarize(rows, ["change"], score).set_index("change") for score in SCORES]
-    for name in rows["change"].unique():
-        scores = (table.loc[name] for table in found)
-        told = (f"{score['mean']:.3f} ({score['low']:.3f} to {score['high']:.3f})" for score in scores)
-        lines.append(f"| {name} | {' | '.join(told)} |")
-    return "\n".join([*lines, "", *(f"- {verdict}." for verdict in verdicts(rows))])
-
-
-def verdicts(rows: pd.DataFrame) -> list[Verdict]:
-    """Both scores of every change against what was done before: one family."""
-    family = {
-        (f"{told} with {name}", BEFORE): compare(rows, {"change": name}, {"change": BEFORE}, score)
-        for score, told in SCORES.items()
-        for name in ALL_CHANGES
-    }
-    return judge(family, MATTERS)
+    lines += [f"| {name} | {told} |" for name, told in told_scores(rows, "change").items()]
+    pairs = [(name, BEFORE) for name in ALL_CHANGES]
+    verdicts = judge_scores(rows, "change", pairs, lambda told, name, before: (f"{told} with {name}", before))
+    return "\n".join([*lines, "", *(f"- {verdict}." for verdict in verdicts)])
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from benchmarks.recipes import (
     division_of,
     measure,
 )
+from benchmarks.scores import SCORES, judge_scores, told_scores
 from bertft_helpers.cli.console import answer, reported, say
 from bertft_helpers.cli.own_texts import Delimiter, Encoding, LabelColumn, NoHeader, Quoting, TextColumn
 from bertft_helpers.errors import first_line
@@ -37,10 +38,8 @@ from bertft_helpers.own_texts.sources import load_source
 from bertft_helpers.pretrained import load_tokenizer
 from bertft_helpers.reading.report import Format
 from bertft_helpers.runtime import quiet_libraries
-from bertft_helpers.studies.summaries import Verdict, compare, judge, summarize
+from bertft_helpers.studies.summaries import Verdict
 
-SCORES = {"accuracy": "accuracy", "macro_f1": "macro F1"}  # column -> as it is told
-MATTERS = 0.02  # of a score: the bound of the studies
 CAVEAT = (
     "Intervals are over seeds. The divisions share texts, so they are somewhat too narrow for texts that nobody has "
     "seen."
@@ -141,11 +140,9 @@ def _table(rows: pd.DataFrame) -> Iterator[str]:
     """Means over the seeds with Student's 95 % intervals, and median seconds."""
     yield f"| method | {' | '.join(SCORES.values())} | seconds of processor time |"
     yield "|---|---|---|---:|"
-    found = [summarize(rows, ["method"], score).set_index("method") for score in SCORES]
-    for method, seconds in rows.groupby("method", sort=False)["seconds"].median().items():
-        scores = [table.loc[method] for table in found]
-        told = (f"{score['mean']:.3f} ({score['low']:.3f} to {score['high']:.3f})" for score in scores)
-        yield f"| {method} | {' | '.join(told)} | {seconds:.3g} |"
+    seconds = rows.groupby("method", sort=False)["seconds"].median()
+    for method, told in told_scores(rows, "method").items():
+        yield f"| {method} | {told} | {seconds[method]:.3g} |"
 
 
 def _findings(rows: pd.DataFrame, given: Division, max_length: int, missing: str) -> Iterator[str]:
@@ -166,12 +163,8 @@ def _findings(rows: pd.DataFrame, given: Division, max_length: int, missing: str
 def _verdicts(rows: pd.DataFrame) -> list[Verdict]:
     """Both scores of what ``bertft train`` saves against those of every peer: one family."""
     peers = [method for method in rows["method"].unique() if method in RECIPES and method != OURS]
-    family = {
-        (f"{told} of {OURS}", f"that of {peer}"): compare(rows, {"method": OURS}, {"method": peer}, score)
-        for score, told in SCORES.items()
-        for peer in peers
-    }
-    return judge(family, MATTERS)
+    pairs = [(OURS, peer) for peer in peers]
+    return judge_scores(rows, "method", pairs, lambda told, ours, peer: (f"{told} of {ours}", f"that of {peer}"))
 
 
 def _about_time(rows: pd.DataFrame) -> str:

@@ -105,7 +105,9 @@ def train(
     """Fine-tune a classifier on your texts: baselines, early stopping, one test, a report."""
     if out is None and not dry_run:
         raise UserError("--out is missing: name a folder for the run, or give --dry-run to look at the texts only")
-    require_place(data)  # before the libraries, which take seconds
+    lists = several.lists_from(several_labels, label_separator, label_columns)
+    if lists is None:  # they have places of their own, and words for them
+        require_place(data)  # before the libraries, which take seconds
     os.environ["MPLBACKEND"] = "agg"  # the report's figures are drawn into files, whatever is set for windows
     from bertft_helpers.cli.watching import watched_training
     from bertft_helpers.own_texts.run import train_classifier
@@ -130,7 +132,7 @@ def train(
         "exact": exact,
         "keep": keep,
         "how": Format(encoding, delimiter, quoting, header=not no_header),
-        "several": several.lists_from(several_labels, label_separator, label_columns),
+        "several": lists,
     }
     if dry_run or out is None:
         _print_preview(data, settings, as_json)

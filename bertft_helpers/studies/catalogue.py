@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import itertools
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.resources import as_file, files
 from typing import Any, cast
 
@@ -245,38 +245,37 @@ def _pretraining() -> Study:
 
 def _defaults() -> Study:
     """What ``bertft train`` does by itself against changes of it, for few texts and more, on two tasks."""
-    quick: dict[str, Any] = {"precision": "bfloat16", "masks": "bytes", "first_token": False}  # a mean needs all tokens
-    cells: list[dict[str, Any]] = []
-    for change, sizes in defaults.TRIED.items():
-        for (texts, size), changed in itertools.product(sizes, ({}, defaults.CHANGES[change])):
-            cell = {"texts": texts, "per_class": size, **defaults.FIRST, **changed}
-            if cell not in cells:  # several changes share what they are compared with
-                cells.append(cell)
-    settings = {name: value for name, value in vars(defaults.STANDARD).items() if name not in cells[0]} | quick
-    settings |= {"patience_epochs": defaults.PATIENCE_EPOCHS, "patience_steps": defaults.PATIENCE_STEPS}
-    settings |= {"identity_scale": defaults.IDENTITY_SCALE, "chosen_by": "a third as many other texts"}
-    measure = functools.partial(defaults.measure_defaults, **quick)
-    return Study("defaults", cells, SEEDS, measure, defaults.MEASUREMENTS, settings)
+    quick = {"precision": "bfloat16", "masks": "bytes", "first_token": False}  # a mean needs all tokens
+    return _study_of_defaults("defaults", _cells_of(defaults.TRIED, defaults.FIRST), quick)
 
 
 def _further_defaults() -> Study:
     """The same with more texts, and with class weights where classes are uneven."""
-    quick: dict[str, Any] = {"precision": "float32", "masks": "bytes", "first_token": True}
+    quick = {"precision": "float32", "masks": "bytes", "first_token": True}
     first = {"uneven": False, "reading": defaults.POOLER, "class_weights": False}
+    cells = _cells_of(defaults.FURTHER, first)
+    for (texts, size), changed in itertools.product(defaults.UNEVEN, ({}, defaults.CLASS_WEIGHTS)):
+        cells.append({"texts": texts, "per_class": size, **first, "uneven": True, **changed})
+    return _study_of_defaults("further_defaults", cells, quick, smallest=defaults.SMALLEST)
+
+
+def _cells_of(tried: Mapping[str, Iterable[tuple[str, int | None]]], first: Cell) -> list[dict[str, Any]]:
+    """What was done before and each change of it; several changes share what they are compared with."""
     cells: list[dict[str, Any]] = []
-    for change, sizes in defaults.FURTHER.items():
+    for change, sizes in tried.items():
         for (texts, size), changed in itertools.product(sizes, ({}, defaults.CHANGES[change])):
             cell = {"texts": texts, "per_class": size, **first, **changed}
             if cell not in cells:
                 cells.append(cell)
-    for (texts, size), changed in itertools.product(defaults.UNEVEN, ({}, defaults.CLASS_WEIGHTS)):
-        cells.append({"texts": texts, "per_class": size, **first, "uneven": True, **changed})
-    settings = {name: value for name, value in vars(defaults.STANDARD).items() if name not in cells[0]} | quick
+    return cells
+
+
+def _study_of_defaults(name: str, cells: list[dict[str, Any]], quick: dict[str, Any], **more: Any) -> Study:
+    settings = {field: value for field, value in vars(defaults.STANDARD).items() if field not in cells[0]} | quick
     settings |= {"patience_epochs": defaults.PATIENCE_EPOCHS, "patience_steps": defaults.PATIENCE_STEPS}
-    settings |= {"identity_scale": defaults.IDENTITY_SCALE, "chosen_by": "a third as many other texts"}
-    settings |= {"smallest": defaults.SMALLEST}
+    settings |= {"identity_scale": defaults.IDENTITY_SCALE, "chosen_by": "a third as many other texts"} | more
     measure = functools.partial(defaults.measure_defaults, **quick)
-    return Study("further_defaults", cells, SEEDS, measure, defaults.MEASUREMENTS, settings)
+    return Study(name, cells, SEEDS, measure, defaults.MEASUREMENTS, settings)
 
 
 STUDIES = {

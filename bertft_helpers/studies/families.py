@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import pandas as pd
 
 from bertft_helpers.errors import UserError
 from bertft_helpers.studies.catalogue import NEVER, stored_results
-from bertft_helpers.studies.defaults import CHANGES, CLASS_WEIGHTS, FIRST, FURTHER, POOLER, TRIED, UNEVEN
+from bertft_helpers.studies.defaults import CHANGES, CLASS_WEIGHTS, FIRST, FURTHER, POOLER, SMALLEST, TRIED, UNEVEN
 from bertft_helpers.studies.experiments import Cell
 from bertft_helpers.studies.pretraining import by_reader
 from bertft_helpers.studies.recipes import DEPTHS
@@ -223,24 +223,8 @@ def _pretraining() -> Family:
     return Family("pretraining", "pretraining", tuple(contrasts), reshape=by_reader)
 
 
-def _defaults() -> Family:
+def _changes(name: str, tried: Mapping[str, Iterable[tuple[str, int | None]]], before: Cell) -> Family:
     """Each change of what ``bertft train`` did against it, for each number of texts that it was tried with."""
-    contrasts = [
-        Contrast(
-            f"{texts}, {size} per class: {change}",
-            "as before",
-            {"texts": texts, "per_class": size, **FIRST, **CHANGES[change]},
-            {"texts": texts, "per_class": size, **FIRST},
-        )
-        for change, sizes in TRIED.items()
-        for texts, size in sizes
-    ]
-    return Family("defaults", "defaults", tuple(contrasts))
-
-
-def _further_defaults() -> Family:
-    """The changes that many texts may decide otherwise."""
-    before = {"uneven": False, "reading": POOLER}
     contrasts = [
         Contrast(
             f"{texts}, {'all' if size is None else f'{size} per class'}: {change}",
@@ -248,17 +232,17 @@ def _further_defaults() -> Family:
             {"texts": texts, "per_class": size, **before, **CHANGES[change]},
             {"texts": texts, "per_class": size, **before},
         )
-        for change, sizes in FURTHER.items()
+        for change, sizes in tried.items()
         for texts, size in sizes
     ]
-    return Family("further_defaults", "further_defaults", tuple(contrasts))
+    return Family(name, name, tuple(contrasts))
 
 
 def _class_weights() -> Family:
     """Where classes are uneven: a loss that counts rare ones more, by the mean of the classes' F1."""
     contrasts = [
         Contrast(
-            f"{texts}, {size} to {size // 16} per class: class weights",
+            f"{texts}, {size} to {round(size * SMALLEST)} per class: class weights",
             "as before",
             {"texts": texts, "per_class": size, "uneven": True, **CLASS_WEIGHTS},
             {"texts": texts, "per_class": size, "uneven": True, "class_weights": False},
@@ -285,8 +269,8 @@ FAMILIES = {
         _second_look("lead or later", 150, 25),
         _quick_training(),
         _pretraining(),
-        _defaults(),
-        _further_defaults(),
+        _changes("defaults", TRIED, FIRST),
+        _changes("further_defaults", FURTHER, {"uneven": False, "reading": POOLER}),
         _class_weights(),
     )
 }
