@@ -11,6 +11,7 @@ from bertft_helpers.cli import auditing, exporting, own_texts, serving
 from bertft_helpers.cli.commands import Commands
 from bertft_helpers.cli.console import AsJson, answer, answer_json, error_console, out_console, reported, say
 from bertft_helpers.errors import RunError, UserError
+from bertft_helpers.series.execute import CELL_TIMEOUT
 
 __all__ = [
     "CellTimeout",
@@ -88,7 +89,7 @@ def run(
     jobs: Jobs = 1,
     fast: Annotated[bool, typer.Option("--fast", help="A lesson on each core, with one thread each.")] = False,
     out: Annotated[Path, typer.Option("--out", help="Folder for executed lessons.", file_okay=False)] = Path("build"),
-    cell_timeout: CellTimeout = 240,
+    cell_timeout: CellTimeout = CELL_TIMEOUT,
     notebooks: Folder = None,
 ) -> None:
     """Execute lessons into a folder; the lessons themselves stay as they are."""
@@ -112,7 +113,9 @@ def run(
 
 @app.command()
 @reported("interrupted; no kernel is left behind")
-def store(names: Names = None, jobs: Jobs = 1, cell_timeout: CellTimeout = 240, notebooks: Folder = None) -> None:
+def store(
+    names: Names = None, jobs: Jobs = 1, cell_timeout: CellTimeout = CELL_TIMEOUT, notebooks: Folder = None
+) -> None:
     """Execute lessons at their own values and store the outputs in them; a lesson that fails is left as it was."""
     from bertft_helpers.files import scratch_folder
     from bertft_helpers.series import catalogue
@@ -137,7 +140,7 @@ def check(
     names: Names = None,
     execute: Annotated[bool, typer.Option("--execute", help="Also run the cells and compare their outputs.")] = False,
     jobs: Jobs = 1,
-    cell_timeout: CellTimeout = 240,
+    cell_timeout: CellTimeout = CELL_TIMEOUT,
     as_json: AsJson = False,
     notebooks: Folder = None,
 ) -> None:

@@ -14,14 +14,14 @@ from typing import Any, Protocol
 
 from bertft_helpers.files import scratch_folder
 from bertft_helpers.series.catalogue import Lesson
+from bertft_helpers.series.execute import CELL_TIMEOUT
 from bertft_helpers.series.execute.interrupts import signals_as_interrupt
 from bertft_helpers.series.execute.kernels import kernel_environment
 from bertft_helpers.series.execute.process_tree import descendants, end_process_tree, memory_of
 from bertft_helpers.series.execute.side_by_side import longest_first
 
-__all__ = ["CELL_TIMEOUT", "Observer", "Outcome", "Worker", "run_lessons"]
+__all__ = ["Observer", "Outcome", "Worker", "run_lessons"]
 
-CELL_TIMEOUT = 240  # seconds; the longest experiment may take four minutes in all
 _GRACE = 45  # seconds a worker may take to start a kernel, or to report that a cell is over its limit
 _POLL = 0.2  # seconds between two looks at a worker
 
