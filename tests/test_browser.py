@@ -252,7 +252,7 @@ def hostile_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     outcomes = run_lessons(lessons, {}, folder / "build", Silent())
     assert [outcome.ok for outcome in outcomes] == [True, False]
-    write_run(outcomes, folder / "build", "cpu", 1)
+    write_run(outcomes, {}, folder / "build", "cpu", 1)
     return folder / "build"
 
 

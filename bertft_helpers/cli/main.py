@@ -87,7 +87,9 @@ def run(
         list[str] | None, typer.Option("-p", metavar="NAME=VALUE", help="Override a parameter.")
     ] = None,
     jobs: Jobs = 1,
-    fast: Annotated[bool, typer.Option("--fast", help="A lesson on each core, with one thread each.")] = False,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="A lesson on each core, one thread each; QUICK=True where lessons have it.")
+    ] = False,
     out: Annotated[Path, typer.Option("--out", help="Folder for executed lessons.", file_okay=False)] = Path("build"),
     cell_timeout: CellTimeout = CELL_TIMEOUT,
     notebooks: Folder = None,
@@ -103,9 +105,10 @@ def run(
     plan = catalogue.plan_parameters(folder, lessons, profile, extra)
     if fast and jobs > 1:
         raise UserError("--fast decides how many lessons run side by side: leave --jobs out")
-    jobs = lessons_at_once() if fast else jobs
+    if fast:
+        jobs, plan = lessons_at_once(), catalogue.with_quick(plan, lessons)
     outcomes, seconds = _execute(lessons, plan, out, cell_timeout, jobs, threads=1 if jobs > 1 and fast else None)
-    write_run(outcomes, out, profile, jobs)
+    write_run(outcomes, plan, out, profile, jobs)
     print_table(outcomes, seconds, out_console)
     answer(f"see {out / 'index.html'}")
     raise typer.Exit(0 if all(outcome.ok for outcome in outcomes) else 1)

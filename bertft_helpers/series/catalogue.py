@@ -33,6 +33,7 @@ __all__ = [
     "plan_parameters",
     "profile_names",
     "select_lessons",
+    "with_quick",
 ]
 
 DEFAULT_PROFILE = "cpu"  # the lessons' own literals; it has no file
@@ -218,6 +219,12 @@ def plan_parameters(
         lesson.name: _given(declared[lesson.number], overrides.get("all"), overrides.get(lesson.number), extra)
         for lesson in lessons
     }
+
+
+def with_quick(plan: Mapping[str, dict[str, Any]], lessons: Sequence[Lesson]) -> dict[str, dict[str, Any]]:
+    """The plan, with ``QUICK=True`` for each lesson that declares it and is given no value of it yet."""
+    quick = {lesson.name for lesson in lessons if "QUICK" in declared_parameters(read_notebook(lesson.path))}
+    return {name: {"QUICK": True, **given} if name in quick else given for name, given in plan.items()}
 
 
 def _refuse_undeclared(origin: str, names: Mapping[str, Any], declared: Mapping[str, Mapping[str, Any]]) -> None:

@@ -105,8 +105,8 @@ def known_costs(run_file: Path | None = None) -> dict[str, Cost]:
 def costs_of_run(run_file: Path) -> dict[str, Cost]:
     """Minutes and peak memory from the ``run.json`` of a run at the lessons' own values.
 
-    Raises ValueError for another profile, lessons side by side (which slow each other), or a run in which a lesson
-    failed, FileNotFoundError where no file is.
+    Raises ValueError for another profile, parameters that were given (``QUICK`` by ``bertft run --fast``), lessons side
+    by side (which slow each other), or a run in which a lesson failed, FileNotFoundError where no file is.
     """
     if not run_file.is_file():
         raise MissingError(
@@ -114,10 +114,11 @@ def costs_of_run(run_file: Path) -> dict[str, Cost]:
         )
     run = json.loads(run_file.read_text(encoding="utf-8"))
     failed = [lesson["lesson"] for lesson in run["lessons"] if lesson["status"] != "ok"]
-    if run["profile"] != "cpu" or run["jobs"] > 1 or failed:
+    given = run.get("parameters", {})  # a run of an earlier version does not tell
+    if run["profile"] != "cpu" or given or run["jobs"] > 1 or failed:
         raise UserError(
-            f"{run_file}: the map needs a complete run at the cpu profile, one lesson after the other; "
-            f"profile {run['profile']}, {run['jobs']} at once, {failed=}. "
+            f"{run_file}: the map needs a complete run at the lessons' own values, one lesson after the other; "
+            f"profile {run['profile']}, {given=}, {run['jobs']} at once, {failed=}. "
             "Run all lessons (bertft run), or remove the file to keep the costs that are stored"
         )
     return {number_of(lesson["lesson"]): Cost(lesson["seconds"] / 60, lesson["peak_mb"]) for lesson in run["lessons"]}

@@ -32,7 +32,7 @@ def report_a_run(source: Path, out: Path) -> None:
     shutil.copy(source, out.parent / "executed.ipynb")
     out.mkdir(exist_ok=True)
     (out.parent / "executed.ipynb").replace(out / f"{source.name}")
-    write_run([Outcome(source.stem, "ok", 1.0, 100.0)], out, "cpu", 1)
+    write_run([Outcome(source.stem, "ok", 1.0, 100.0)], {}, out, "cpu", 1)
 
 
 def store_an_output(source: Path, out: Path) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -81,12 +82,18 @@ def failure(outcome: Outcome) -> str:
     return f"{place}{source}{' '.join(outcome.error.split())}"
 
 
-def write_run(outcomes: Sequence[Outcome], out: Path, profile: str, jobs: int) -> None:
-    """Write ``run.json``, one HTML page per executed lesson and ``index.html`` into ``out``."""
+def write_run(
+    outcomes: Sequence[Outcome], parameters: Mapping[str, Mapping[str, Any]], out: Path, profile: str, jobs: int
+) -> None:
+    """Write ``run.json``, one HTML page per executed lesson and ``index.html`` into ``out``.
+
+    ``parameters`` are those that lessons were given: a run with any is not one at the lessons' own values.
+    """
     sweep(out)
     run = {
         "profile": profile,
         "jobs": jobs,
+        "parameters": {lesson: dict(given) for lesson, given in parameters.items() if given},
         "when": time.strftime("%Y-%m-%d %H:%M"),
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in _REPORTED},

@@ -230,7 +230,7 @@ def test_a_page_describes_its_figures_and_loads_nothing(tmp_path: Path) -> None:
     drawing = code("plot()")
     drawing.outputs = [figure]
     write_lesson(tmp_path / "01_a.ipynb", [text("# Q1 · ?"), drawing])
-    write_run([Outcome("01_a", "ok", 1.0, 99.0)], tmp_path, "smoke", 1)
+    write_run([Outcome("01_a", "ok", 1.0, 99.0)], {}, tmp_path, "smoke", 1)
     page = (tmp_path / "01_a.html").read_text()
     assert BeautifulSoup(page, "html.parser").img["alt"] == 'a "line" < a curve'
     assert not re.search(r"<(script|link|img)[^>]*(src|href)=.https?:", page)
@@ -241,7 +241,7 @@ def test_the_report_escapes_errors_and_links_only_pages_that_exist(tmp_path: Pat
     write_lesson(tmp_path / "01_a.ipynb", [text("# Q1 · ?"), code("1")])
     good = Outcome("01_a", "ok", 1.234, 99.96)
     bad = Outcome("02_b", "failed", 2.0, 10.0, 3, "x < 1", "ValueError: <b>&")
-    write_run([good, bad], tmp_path, "smoke", 1)
+    write_run([good, bad], {}, tmp_path, "smoke", 1)
     page = (tmp_path / "index.html").read_text()
     assert '<a href="01_a.html">01_a</a>' in page
     assert (tmp_path / "01_a.html").exists()
