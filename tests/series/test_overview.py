@@ -67,7 +67,7 @@ def test_a_partial_or_crowded_run_is_no_source_of_costs(tmp_path: Path, profile:
         "lessons": [{"lesson": "19_x", "status": status, "seconds": 1, "peak_mb": 1}],
     }
     (tmp_path / "run.json").write_text(json.dumps(run))
-    with pytest.raises(ValueError, match="complete run at the cpu profile"):
+    with pytest.raises(ValueError, match="complete run at the lessons' own values"):
         costs_of_run(tmp_path / "run.json")
 
 

@@ -205,6 +205,20 @@ def test_a_model_set_up_and_taken_down_is_what_it_was(chosen: Choice) -> None:
     assert all(torch.equal(tensor, weights[name]) for name, tensor in parameters_of(model).items())
 
 
+def test_the_exact_way_changes_no_draw_of_dropout_and_no_threads() -> None:
+    model, batch = tiny_classifier(dropout=0.5), tiny_batch()
+    threads, logits = torch.get_num_threads(), []
+    for way in (None, EXACT, Choice("float32", "bytes")):
+        if way is not None:
+            set_up(model, way, seed=0)
+        torch.manual_seed(0)
+        logits.append(model.train()(**inputs_of(batch)).logits)
+        take_down(model)
+    assert torch.get_num_threads() == threads
+    assert torch.equal(logits[0], logits[1])
+    assert not torch.equal(logits[0], logits[2])  # a way that does change them is noticed here
+
+
 def inputs_of(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: batch[name] for name in ("input_ids", "attention_mask")}
 

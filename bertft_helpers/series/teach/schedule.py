@@ -90,7 +90,7 @@ def plan_days(kind: Format, lasting: Mapping[str, Lasting]) -> list[list[Slot]]:
 def _plan_day(kind: Format, lessons: list[str], lasting: Mapping[str, Lasting]) -> list[Slot]:
     missing = [name for name in lessons if name.lstrip("+") not in lasting]
     if missing:
-        raise UserError(f"no measured minutes for {', '.join(missing)}: run all lessons (make run), then bertft map")
+        raise UserError(f"no measured minutes for {', '.join(missing)}: run all lessons (bertft run), then bertft map")
     blocks = [(kind.framing, "Welcome, questions", ""), *(_block(name, lasting) for name in lessons)]
     slots = list(_with_breaks(kind, [*blocks, (kind.framing, "What we have seen, questions", "")]))
     end = slots[-1].start + slots[-1].minutes
