@@ -90,6 +90,24 @@ model was saved each time. A linear SVM is as accurate here in a thousandth of t
 
 Sixty test texts and three seeds tell large differences alone. Not measured yet: Reuters R52 and 20 Newsgroups, SetFit
 with all its pairs, and any comparison with as many texts as these corpora have.
+
+### The changes of the defaults, on Reuters R8
+
+`python -m benchmarks.defaults FILE` on R8's texts: 92 to train on (44 of the largest of eight classes, 4 of the
+smallest), 400 others judge, ten seeds, one thread of an AMD EPYC with AVX2 alone, float32, torch 2.13.0, 2026-11-29.
+Means with Student's 95 % intervals.
+
+| change | accuracy | macro F1 |
+|---|---|---|
+| none: as `bertft train` does it | 0.877 (0.857 to 0.896) | 0.679 (0.590 to 0.769) |
+| the mean of the last layer | 0.889 (0.871 to 0.907) | 0.698 (0.645 to 0.751) |
+| at least 100 steps | 0.890 (0.875 to 0.906) | 0.756 (0.710 to 0.801) |
+| a pooler started as the identity | 0.881 (0.864 to 0.899) | 0.713 (0.661 to 0.764) |
+| class weights | 0.890 (0.874 to 0.906) | 0.815 (0.776 to 0.854) |
+
+Macro F1 with class weights lies above (by 0.136, +0.060 to +0.212, Holm p = 0.023); all else is open. Class weights
+gain macro F1 on two of the three tasks tried and lose on none; by the study's rule, which names its own two tasks, they
+stay an option. They give up the classes' frequencies, so that a probability no longer says how often a class comes.
 """
 
 TRIED = """## Tried and left out

@@ -113,6 +113,12 @@ def print_text(text: str, stream: str = "stdout") -> Damage:
     return add
 
 
+def print_every_digit(notebook: NotebookNode) -> int:
+    number, cell = first_cell(notebook, lambda c: _is_exact(c) and c.outputs)
+    cell.outputs.append(nbformat.v4.new_output("stream", name="stdout", text="a number: -0.019220571964979172"))
+    return number
+
+
 def add_error_output(notebook: NotebookNode) -> int:
     number, cell = first_cell(notebook, lambda c: bool(c.outputs))
     cell.outputs.append(nbformat.v4.new_output("error", ename="ValueError", evalue="planted", traceback=[]))

@@ -27,6 +27,7 @@ __all__ = [
     "private_text",
     "shows_something",
     "stale",
+    "unrounded",
 ]
 
 Finding = tuple[int | None, str]
@@ -36,6 +37,7 @@ SMALLEST_COMPARED_SHARE = 0.9
 LARGEST_TOLERANCE = 0.1
 _SHOWING = {"print", "check", "display", "show", "show_table", "exercise", "expect_error"}
 _REASON = re.compile(r"# not compared: \S+")
+_EVERY_DIGIT = re.compile(r"(?<![\w.])-?\d+\.\d{7,}")  # a float32 holds seven digits, the last ones by chance
 _PRIVATE = {
     "an absolute path": re.compile(
         r"(?<![\w.~/-])/(home|root|tmp|work|Users|usr|opt|mnt|var|content|kaggle)/\S*|\b[A-Za-z]:\\\w\S*"
@@ -154,6 +156,14 @@ def other_exemption(notebook: NotebookNode) -> Iterator[Finding]:
                 yield number, f"has the tag {tag!r}: at most {LARGEST_TOLERANCE} is allowed"
 
 
+def unrounded(notebook: NotebookNode) -> Iterator[Finding]:
+    """What is compared exactly shows no digits that another processor, which adds up in another order, changes."""
+    for number, cell in numbered_code_cells(notebook):
+        compared_exactly = not any(tag in (IGNORED, "setup") or tag.startswith("nbval-atol") for tag in tags(cell))
+        if compared_exactly and (found := _EVERY_DIGIT.search("\n".join(_texts(cell)))):
+            yield number, f"shows {found.group()}, whose last digits differ on other processors: round it"
+
+
 def called_names(tree: ast.AST) -> set[str]:
     """Names of the functions called when the code runs; bodies of definitions do not count."""
     names: set[str] = set()
@@ -193,4 +203,5 @@ GATES = (
     figure_without_alt,
     not_compared,
     other_exemption,
+    unrounded,
 )

@@ -32,6 +32,7 @@ HARMS = [
     (damage.print_text("see https://example.org/x"), "an address: https://example.org/x"),
     (damage.print_text("by ada@example.org"), "an e-mail address: ada@example.org"),
     (damage.print_text("hf_" + "aB3" * 11), "something like a token"),
+    (damage.print_every_digit, "shows -0.019220571964979172, whose last digits differ"),
     (damage.print_text("<Model object at 0x7f3a2c1b9d60>"), "a memory address: 0x7f3a2c1b9d60"),
 ]
 REAL_LESSON = next((Path(__file__).parents[3] / "notebooks").glob("04_*.ipynb"))
