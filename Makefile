@@ -10,15 +10,15 @@ ARGS ?=
 run: $(READY)  ## execute all lessons into build/
 	$(BIN)/bertft run --fast
 
-test: $(READY)  ## style, types, tests, and the outputs of lessons 00 to 30 compared
+test: $(READY)  ## style, tests (of the types too), and the outputs of lessons 00 to 30 compared
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist worksteal -m "not thorough and not applications"
 	$(BIN)/bertft check
 	OMP_NUM_THREADS=1 $(BIN)/bertft check --execute --jobs 2 notebooks/*.ipynb
 
-applications: $(READY)  ## the outputs of A1 to A6 compared, which CI does after the tests
+applications: $(READY)  ## the same for A1 to A6, which CI calls after make test
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist worksteal -m "applications and not thorough"
 	OMP_NUM_THREADS=1 $(BIN)/bertft check --execute --jobs 2 notebooks/applications/*.ipynb
 
 quick: $(READY)  ## the tests that take seconds

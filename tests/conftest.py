@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -14,7 +15,9 @@ import pytest
 from bertft_helpers.series.notebook import fold
 from bertft_helpers.series.stamp import UNSTAMPED, setup_source
 
-os.environ["BERTFT_CACHE"] = tempfile.mkdtemp(prefix="bertft-tests-")  # trials of speed are the tests' own
+if "BERTFT_TESTS" not in os.environ:  # else this is a process that a test has started
+    os.environ["BERTFT_TESTS"] = os.environ["BERTFT_CACHE"] = tempfile.mkdtemp(prefix="bertft-tests-")
+    atexit.register(shutil.rmtree, os.environ["BERTFT_TESTS"], ignore_errors=True)  # trials of speed are the tests' own
 pytest_plugins = ["disks", "figures"]
 
 IN_SHORT = 'words = "one two three".split()\nprint(len(words), "words in short")'
@@ -25,6 +28,15 @@ pixel = b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+
 publish_display_data({"image/png": pixel, "text/plain": "Figure"}, metadata={"image/png": {"alt": "one blue pixel"}})
 """
 SOLUTION = "### BEGIN SOLUTION\nanswer_{0} = {0}\n### END SOLUTION"
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What executes lessons A1 to A6 belongs to ``make applications``, which CI calls after ``make test``."""
+    for item in items:
+        lesson = getattr(item, "callspec", None) and item.callspec.params.get("lesson")
+        if getattr(lesson, "number", "").startswith("A") and item.get_closest_marker("slow"):
+            item.add_marker("applications")
 
 
 def text(source: str) -> nbformat.NotebookNode:

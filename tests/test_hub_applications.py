@@ -23,7 +23,7 @@ from bertft_helpers.pretrained import BERT_BASE
 from bertft_helpers.series.catalogue import plan_parameters, select_lessons
 from bertft_helpers.series.notebook import read_notebook, tags
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.applications]
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 SIZES = (120, 60, 60)  # rows of the parts that train, validate and test
 

@@ -9,11 +9,13 @@ import nbformat
 import pandas as pd
 import pytest
 from conftest import Silent
+from lessons_forked import run_cells
 
 from bertft_helpers.data import clean, load_texts, select_view
 from bertft_helpers.inference import TextClassifier
 from bertft_helpers.series.catalogue import Lesson
 from bertft_helpers.series.execute.runner import Outcome, run_lessons
+from bertft_helpers.series.notebook import read_notebook
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 LESSON = Lesson(NOTEBOOKS / "30_analyze_a_full_task.ipynb")
@@ -94,6 +96,9 @@ def test_fifty_classes_some_of_them_absent_from_a_part_run_to_the_end(headlines:
 def test_a_wrong_column_is_named_in_the_error(
     headlines: pd.DataFrame, tmp_path: Path, parameters: dict[str, str], message: str
 ) -> None:
-    outcome, _ = run_on(headlines.head(60).assign(kind=["one", "other"] * 30, key=range(60)), tmp_path, **parameters)
-    assert outcome.status == "failed"
-    assert message in outcome.error
+    path = tmp_path / "mine.csv"
+    headlines.head(60).assign(kind=["one", "other"] * 30, key=range(60)).to_csv(path, index=False)
+    own = {"SMOKE": True, "DATA": str(path), "TEXT_COLUMN": "story", "LABEL_COLUMN": "kind", **parameters}
+    with pytest.raises(AssertionError) as failure:  # no kernel is needed to see it
+        run_cells(read_notebook(LESSON.path), NOTEBOOKS, own)
+    assert message in str(failure.value)

@@ -61,6 +61,18 @@ def test_the_lock_is_exact_sorted_and_free_of_local_builds_and_paths() -> None:
     assert pinned_version(locked()["torch"]) == "2.13.0"
 
 
+def test_what_locked_packages_need_is_locked_too() -> None:
+    """Else the newest version of it is installed, and tomorrow's environment is not today's."""
+    lock, here = locked(), {canonical(one.metadata["Name"]): one for one in distributions()}
+    needed = {
+        canonical(Requirement(text).name): name
+        for name in lock.keys() & here.keys()
+        for text in here[name].requires or []
+        if (marker := Requirement(text).marker) is None or marker.evaluate({"extra": ""})
+    }
+    assert {name: by for name, by in needed.items() if name not in lock} == {}
+
+
 def test_every_locked_package_installs_on_the_oldest_python_that_the_project_allows() -> None:
     """Debian 12 has Python 3.11.2, and a lock that was made on 3.11.7 once held a package for 3.11.5 and newer."""
     oldest = f"{PROJECT['requires-python'].removeprefix('>=')}.0"

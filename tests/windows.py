@@ -1,4 +1,4 @@
-"""The command on a machine that lacks what Windows lacks and refuses what it refuses: ``python windows.py train …``.
+"""Commands on a machine that lacks what Windows lacks and refuses what it refuses: ``windows.py train … then …``.
 
 There is no ``/proc`` and no module ``resource``, SIGHUP or ``fork``; only what was opened to write can be flushed, and
 no folder can be opened; a file that is open or mapped can be neither removed nor renamed, and renaming replaces
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import itertools
 import os
 import signal
 import sys
@@ -109,4 +110,10 @@ if __name__ == "__main__":
     pretend()
     from bertft_helpers.cli.main import app
 
-    app()
+    for is_call, words in itertools.groupby(sys.argv[1:], "then".__ne__):
+        if is_call:
+            try:
+                app(list(words))
+            except SystemExit as end:
+                if end.code:
+                    raise

@@ -73,7 +73,7 @@ CHEAP = {  # two runs of each study: what tells the cell from the others, and a 
         ({"per_class": 5, "frozen": "3 layers"}, 1),
     ],
 }
-BY_MAKE_TEST = ("freezing", "learning_rates", "quick_training", "defaults", "further_defaults")  # the first run of each
+BY_MAKE_TEST = ("freezing", "learning_rates", "quick_training", "defaults")  # the first run of each
 RERUNS = [
     pytest.param(name, *run, id=f"{name}-{number}", marks=() if first else pytest.mark.thorough)
     for name, runs in CHEAP.items()
