@@ -5,7 +5,7 @@ READY := .venv/.ready
 NN ?=
 ARGS ?=
 
-.PHONY: run test applications quick thorough lab lessons bench gpu site book web dist bundle links
+.PHONY: run test exercises applications quick thorough lab lessons bench gpu site book web dist bundle links
 
 run: $(READY)  ## execute all lessons into build/
 	$(BIN)/bertft run --fast
@@ -13,11 +13,14 @@ run: $(READY)  ## execute all lessons into build/
 test: $(READY)  ## style, tests (of the types too), and the outputs of lessons 00 to 30 compared
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist worksteal -m "not thorough and not applications"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist worksteal -m "not thorough and not exercises and not applications"
 	$(BIN)/bertft check
 	OMP_NUM_THREADS=1 $(BIN)/bertft check --execute --jobs 2 notebooks/*.ipynb
 
-applications: $(READY)  ## the same for A1 to A6, which CI calls after make test
+exercises: $(READY)  ## what learners do with lessons 00 to 30, which CI tries after make test
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist worksteal -m "exercises and not thorough and not applications"
+
+applications: $(READY)  ## tests and outputs of A1 to A6, which CI looks at last
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist worksteal -m "applications and not thorough"
 	OMP_NUM_THREADS=1 $(BIN)/bertft check --execute --jobs 2 notebooks/applications/*.ipynb
 

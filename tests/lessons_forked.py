@@ -72,7 +72,10 @@ def _execute(
     mpl.use("agg")
     sys.addaudithook(_stay_here)
     shell, said = InteractiveShell.instance(), {}
-    with mock.patch.object(pyplot, "show", partial(pyplot.close, "all")):
+    with (  # figures are made and not drawn
+        mock.patch.object(pyplot, "show", partial(pyplot.close, "all")),
+        mock.patch.object(pyplot.Figure, "savefig", return_value=None),
+    ):
         for name, source, declares in cells:
             with capture_output() as output:
                 result = shell.run_cell(source)

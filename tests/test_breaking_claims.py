@@ -229,12 +229,14 @@ CLAIMS = list({case.claim.words: case.claim for case in BREAKS}.values())
 
 
 @pytest.mark.slow
+@pytest.mark.exercises
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: f"{claim.lesson}-{claim.words}")
 def test_the_claim_holds_at_this_size(claim: Claim, capsys: pytest.CaptureFixture[str]) -> None:
     run(claim, {}, capsys)
 
 
 @pytest.mark.slow
+@pytest.mark.exercises
 @pytest.mark.parametrize("case", BREAKS, ids=lambda case: f"{case.claim.lesson}-{case.wrong}")
 def test_the_claim_fails_when_the_idea_is_broken(case: Break, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(AssertionError) as failure:

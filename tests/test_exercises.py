@@ -47,6 +47,7 @@ def test_the_stored_solutions_are_correct(lesson: Lesson) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.exercises
 @pytest.mark.parametrize("lesson", UNLISTED, ids=lambda lesson: lesson.name)
 def test_an_empty_answer_is_told_not_yet_and_the_lesson_runs_on(lesson: Lesson) -> None:
     said = run_smoke(lesson, learners_copy(read_notebook(lesson.path)))

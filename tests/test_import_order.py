@@ -6,6 +6,7 @@ A module that keeps something to itself says in ``__all__`` what it offers.
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
@@ -51,16 +52,19 @@ TOOLS = {
 EXCEPTIONS = {("lessons", "IPython"), ("history", "tensorboard")}  # inside a function, for those who have it
 
 
-def imported_modules(source: str) -> Iterator[str]:
+@functools.cache
+def imported_modules(source: str) -> list[str]:
     """Every module that a source imports, at its top or inside a function."""
+    found: list[str] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             module = "." * node.level + (node.module or "")
-            yield module
+            found.append(module)
             if module == "bertft_helpers":
-                yield from (f"bertft_helpers.{alias.name}" for alias in node.names)
+                found += [f"bertft_helpers.{alias.name}" for alias in node.names]
+    return found
 
 
 def folder_of(name: str) -> str:
@@ -128,6 +132,7 @@ def package_sources() -> dict[str, str]:
     return {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path.read_text() for path in paths}
 
 
+@functools.cache  # most sources stay as they are while one after the other is damaged
 def without_type_checking(source: str) -> str:
     """A source without its ``if TYPE_CHECKING`` blocks, which import nothing when the code runs."""
     tree = ast.parse(source)

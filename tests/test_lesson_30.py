@@ -50,6 +50,7 @@ def figures(notebook: nbformat.NotebookNode) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.exercises
 def test_two_classes_of_ones_own_run_to_the_end(headlines: pd.DataFrame, tmp_path: Path) -> None:
     table = headlines.groupby("desk").head(40).copy()
     table["kind"] = ["sport" if desk == "sports" else "$not$ sport" for desk in table["desk"]]
@@ -72,6 +73,7 @@ def test_two_classes_of_ones_own_run_to_the_end(headlines: pd.DataFrame, tmp_pat
 
 
 @pytest.mark.slow
+@pytest.mark.exercises
 def test_fifty_classes_some_of_them_absent_from_a_part_run_to_the_end(headlines: pd.DataFrame, tmp_path: Path) -> None:
     table = headlines.groupby("desk").head(80).copy()
     table["kind"] = table["desk"] + " of section " + (table.groupby("desk").cumcount() % 10).astype(str)
@@ -85,6 +87,7 @@ def test_fifty_classes_some_of_them_absent_from_a_part_run_to_the_end(headlines:
 
 
 @pytest.mark.slow
+@pytest.mark.exercises
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [

@@ -6,7 +6,7 @@ import re
 import subprocess
 import tomllib
 from importlib.metadata import distributions
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 
 import yaml
@@ -126,8 +126,15 @@ def commands_without_target(readme: str, targets: set[str]) -> set[str]:
 def test_ci_and_the_workflow_call_targets_that_exist() -> None:
     for path in (".ci/run", ".github/workflows/test.yml"):
         called = set(re.findall(r"^(?:exec | *- run: )?make ([a-z]+)", (ROOT / path).read_text(), flags=re.MULTILINE))
-        assert {"test", "applications"} <= called
+        assert {"test", "exercises", "applications"} <= called
         assert called <= make_targets(), path
+
+
+def test_ci_runs_every_test_that_is_not_thorough_once() -> None:
+    chosen = [re.findall(r'-m "(.*)"', dry_run(target, ROOT)) for target in ("test", "exercises", "applications")]
+    for exercises, applications in product((False, True), repeat=2):
+        marks = {"thorough": False, "exercises": exercises, "applications": applications}
+        assert [eval(one, {}, marks) for (one,) in chosen].count(True) == 1, marks
 
 
 def test_ci_compares_the_outputs_of_every_lesson() -> None:

@@ -23,6 +23,7 @@ WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 SITE, HERE, FILES = "tests/series/site", "tests/test_releasing.py", "tests/test_publishing.py"
 RUN_BY = {  # how a script begins -> the test that runs it; `make test` runs them all
     "make test": "tests/test_packaging.py::test_ci_and_the_workflow_call_targets_that_exist",
+    "make exercises": "tests/test_packaging.py::test_ci_and_the_workflow_call_targets_that_exist",
     "make applications": "tests/test_packaging.py::test_ci_compares_the_outputs_of_every_lesson",
     "make thorough": "tests/test_packaging.py::test_ci_and_the_workflow_call_targets_that_exist",
     "make run": "tests/cli/test_main.py::test_a_run_without_failures_exits_0_with_each_override_given",

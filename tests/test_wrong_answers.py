@@ -68,6 +68,7 @@ def test_every_exercise_has_wrong_answers(lesson: Lesson) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.exercises
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.number)
 def test_each_wrong_answer_gets_a_message_of_its_own(lesson: Lesson) -> None:
     wrong = wrong_answers(lesson)
