@@ -221,6 +221,7 @@ def assert_a_wrong_answer_is_told_what_is_wrong_and_a_right_one_that_it_is_corre
     lesson.screenshot(path=lesson.pictures / "right.png")
 
 
+@pytest.mark.exercises
 def test_a_learner_runs_lesson_19_and_answers_an_exercise(lesson: Page) -> None:
     # one test, because several would be spread over workers that each start JupyterLab and run the lesson
     assert_a_run_shows_its_progress_cell_by_cell(lesson)

@@ -24,6 +24,7 @@ def printed(path: Path) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.exercises
 def test_lessons_load_bert_base_and_ag_news_once_at_their_revisions_and_run_to_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

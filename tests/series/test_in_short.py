@@ -12,7 +12,7 @@ from bertft_helpers.series.notebook import read_notebook, tags
 
 LESSONS = find_lessons(NOTEBOOKS)
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.exercises]
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.number)
